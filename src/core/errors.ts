@@ -1,0 +1,82 @@
+/**
+ * One error class, one registry. Every failure a user can cause or meet has a code, an exit status that
+ * restic's users know (doc/075_scripting.rst), and a hint that says what to do.
+ */
+
+interface ErrorKind {
+  /** Process exit status. */
+  readonly exit: number;
+  /** Whether trying the same again may succeed. */
+  readonly retryable: boolean;
+  /** What the user can do, as one sentence. */
+  readonly hint: string;
+}
+
+const kind = (exit: number, retryable: boolean, hint: string): ErrorKind => ({ exit, retryable, hint });
+
+export const errorRegistry = {
+  'usage': kind(1, false, 'run `lifeboat help` or `lifeboat help COMMAND` to see the options'),
+  'internal': kind(1, false, 'this is a defect in Lifeboat; please report it with the output of the same command under LIFEBOAT_DEBUG=1'),
+  'cancelled': kind(130, true, 'run the same command again; what was already stored is reused'),
+  'incomplete-backup': kind(3, true, 'a snapshot was saved without the items listed above; make them readable and run the backup again'),
+  'repository-missing': kind(10, false, 'check the path, or create a repository there with `lifeboat init`'),
+  'repository-exists': kind(1, false, 'choose another location, or use the repository that is there'),
+  'repository-foreign': kind(1, false, 'check that the path points to a restic or Lifeboat repository'),
+  'repository-version': kind(1, false, 'this repository was written by a newer version; update Lifeboat'),
+  'repository-damaged': kind(1, false, 'run `lifeboat check --read-data` to see the extent, then `lifeboat repair`'),
+  'repository-locked': kind(11, true, 'wait until the other process has finished, or use --retry-lock; if it no longer runs, `lifeboat unlock`'),
+  'lock-lost': kind(11, true, 'another process removed this lock or the storage was out of reach too long; run the command again'),
+  'lock-invalid': kind(11, false, 'make sure that no process uses the repository, then run `lifeboat unlock --remove-all`'),
+  'password-wrong': kind(12, false, 'check LIFEBOAT_PASSWORD, the password file or the recovery kit'),
+  'password-missing': kind(1, false, 'give --password-file FILE or --password-command CMD, or set LIFEBOAT_PASSWORD'),
+  'storage-missing-file': kind(1, false, 'the file is not in the repository; run `lifeboat check`'),
+  'storage-full': kind(1, true, 'free space at the repository, then run the command again; nothing that was stored is lost'),
+  'storage-denied': kind(1, false, 'check owner and permissions of the repository'),
+  'storage-failed': kind(1, true, 'check the disk and the system log, then run the command again'),
+  'snapshot-missing': kind(1, false, 'run `lifeboat snapshots` to see which snapshots exist'),
+  'path-missing': kind(1, false, 'check the path; `lifeboat ls SNAPSHOT` lists what a snapshot holds'),
+  'source-unreadable': kind(1, false, 'check the path and its permissions'),
+  'target-failed': kind(1, true, 'check space and permissions at the target, then run the restore again; files already restored are kept'),
+  'tree-unsafe': kind(1, false, 'the snapshot holds an entry that must not be restored; run `lifeboat check` and restore other parts with --include'),
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errorRegistry;
+
+export interface ErrorDetails {
+  /** Replaces the registry's hint where this place knows better. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+export class LifeboatError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+  readonly exitStatus: number;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    const registered = errorRegistry[code];
+    this.name = 'LifeboatError';
+    this.code = code;
+    this.hint = details.hint ?? registered.hint;
+    this.exitStatus = registered.exit;
+    this.retryable = registered.retryable;
+  }
+}
+
+/** True for a LifeboatError with one of these codes. */
+export function hasCode(error: unknown, ...codes: ErrorCode[]): error is LifeboatError {
+  return error instanceof LifeboatError && codes.includes(error.code);
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The errno name (`ENOENT`, `ENOSPC`, …) of a Node system error, or '' for any other value. */
+export function errnoOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : '';
+}

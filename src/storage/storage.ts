@@ -1,0 +1,43 @@
+/**
+ * Where bytes rest: a flat namespace of immutable objects named by slash-separated keys
+ * (`config`, `keys/<id>`, `data/ab/<id>`, `lifeboat/…`). Keys are ASCII, never absolute and never hold `..`.
+ *
+ * Every method rejects with a LifeboatError: `storage-missing-file` for an absent object (permanent),
+ * `storage-full`, `storage-denied` (permanent), `storage-failed` (retryable).
+ */
+export interface Storage {
+  /** For messages; holds no secret. */
+  readonly location: string;
+  /** How many requests may usefully run at once. */
+  readonly connections: number;
+
+  /** Creates whatever the storage needs before the first save (folders, bucket prefix). Idempotent. */
+  create(): Promise<void>;
+
+  /**
+   * Stores an object durably and atomically: after it resolves the bytes survive a power loss; before,
+   * nothing is visible under the key. Saving an existing key replaces it with the same guarantee.
+   * @param parts the content, concatenated.
+   */
+  save(key: string, parts: readonly Uint8Array[]): Promise<void>;
+
+  /**
+   * Reads an object, or `length` bytes of it from `offset`. Shorter than asked where the object ends.
+   */
+  load(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer>;
+
+  /** Size in bytes, or null where there is no such object. */
+  size(key: string): Promise<number | null>;
+
+  /**
+   * All objects whose key starts with `prefix` (which ends in `/`), in no particular order. An absent
+   * folder is an empty list. Temporary files of unfinished saves are not listed.
+   */
+  list(prefix: string): Promise<{ readonly key: string; readonly size: number }[]>;
+
+  /** Deletes an object. Rejects with `storage-missing-file` where there is none. */
+  remove(key: string): Promise<void>;
+
+  /** Path of a local file that worker threads may read directly, or null where there is none. */
+  localPath(key: string): string | null;
+}
