@@ -1,0 +1,120 @@
+/**
+ * Builds dist/ from the sources: the WASM kernels and the bundled program. Runs on Node 18 and newer,
+ * because `npm ci` calls it with whichever Node the machine has.
+ *
+ * Everything is built in a folder beside dist/ and moved over file by file, so that a process that is
+ * starting from dist/ at this moment never meets half a build.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const dist = join(root, 'dist');
+const staging = join(root, `dist.${process.pid}`);
+
+/** What asc is told. The kernels run on Node 26, which has all of these features. */
+const kernelOptions = [
+  '-O3',
+  '--noAssert',
+  '--runtime',
+  'stub',
+  '--enable',
+  'simd',
+  '--enable',
+  'bulk-memory',
+  '--enable',
+  'threads',
+];
+
+const programs = [
+  { out: 'lifeboat', source: 'src/cli/main.ts' },
+  { out: 'worker', source: 'src/repository/workers/worker.ts' },
+];
+
+class BuildError extends Error {}
+
+/** Loads a development dependency, or says what is missing. */
+async function tool(name) {
+  try {
+    return await import(name);
+  } catch (cause) {
+    if (cause.code !== 'ERR_MODULE_NOT_FOUND') throw cause;
+    throw new BuildError(`${name} is not installed; run 'npm ci' with development dependencies`);
+  }
+}
+
+async function buildKernels() {
+  const source = 'assembly/index.ts';
+  if (!existsSync(join(root, source))) throw new BuildError(`${source} is missing; the kernels cannot be compiled`);
+  const { default: asc } = await tool('assemblyscript/asc');
+  const argv = [source, '--baseDir', root, '--outFile', join(staging, 'kernels.wasm'), ...kernelOptions];
+  const { error, stderr } = await asc.main(argv);
+  const messages = stderr.toString();
+  if (messages) process.stderr.write(messages);
+  if (error) throw new BuildError(`assembly/ does not compile: ${error.message}`);
+}
+
+async function bundlePrograms(version) {
+  const present = programs.filter(({ source }) => existsSync(join(root, source)));
+  for (const { source } of programs.filter((program) => !present.includes(program))) {
+    console.error(`build: ${source} does not exist yet, skipped`);
+  }
+  if (present.length === 0) return;
+  const esbuild = await tool('esbuild');
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: present.map(({ out, source }) => ({ out, in: join(root, source) })),
+    outdir: staging,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node26',
+    chunkNames: 'chunk-[hash]',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    define: { LIFEBOAT_BUNDLED: 'true', LIFEBOAT_VERSION: JSON.stringify(version) },
+  });
+}
+
+/** Chunks first, programs last: a program in place finds its chunks. Then what no program needs goes. */
+async function moveIntoPlace() {
+  const entries = new Set(programs.map(({ out }) => `${out}.js`));
+  const built = await readdir(staging);
+  await mkdir(dist, { recursive: true });
+  for (const name of built.filter((file) => !entries.has(file))) await rename(join(staging, name), join(dist, name));
+  for (const name of built.filter((file) => entries.has(file))) await rename(join(staging, name), join(dist, name));
+  for (const name of await readdir(dist)) {
+    if (!built.includes(name)) await rm(join(dist, name), { recursive: true, force: true });
+  }
+}
+
+/** npm links the commands of dependencies, not those of the package itself; `npx lifeboat` needs that link. */
+async function linkCommand(commands) {
+  const folder = join(root, 'node_modules', '.bin');
+  if (!existsSync(folder)) return;
+  for (const [name, target] of Object.entries(commands)) {
+    const fresh = join(folder, `.${name}.${process.pid}`);
+    await symlink(join('..', '..', dirname(target), basename(target)), fresh);
+    await rename(fresh, join(folder, name));
+  }
+}
+
+try {
+  const { version, bin } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  await mkdir(staging, { recursive: true });
+  await buildKernels();
+  await bundlePrograms(version);
+  await moveIntoPlace();
+  await linkCommand(bin);
+} catch (error) {
+  if (!(error instanceof BuildError)) throw error;
+  console.error(`build: ${error.message}`);
+  process.exitCode = 1;
+} finally {
+  await rm(staging, { recursive: true, force: true });
+}
