@@ -9,11 +9,11 @@ const notAscii = /[^\0-\x7f]/;
 
 /** The bytes of a text in UTF-8. */
 export function bytesOfText(text: string): ByteString {
-  return (notAscii.test(text) ? Buffer.from(text, 'utf8').latin1Slice() : text) as ByteString;
+  return (notAscii.test(text) ? Buffer.from(text, 'utf8').toString('latin1') : text) as ByteString;
 }
 
 export function bytesOfBuffer(buffer: Uint8Array): ByteString {
-  return Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength).latin1Slice() as ByteString;
+  return Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength).toString('latin1') as ByteString;
 }
 
 export function toBuffer(bytes: ByteString): Buffer {

@@ -1,0 +1,43 @@
+import type { Id } from '../../model/id.ts';
+import type { Repository } from '../repository.ts';
+import { encodeIndex, type IndexedPack } from './codec.ts';
+
+/** An index file is written at this many blobs or this age: what an interrupted backup can build on. */
+const blobsMax = 50_000;
+const ageMaxMs = 10 * 60_000;
+
+export interface IndexWriter {
+  /** Notes a pack that is stored durably; may write an index file. All blobs of a pack go to one file. */
+  add(pack: IndexedPack): Promise<void>;
+  /** Writes what is left. Returns the IDs of all index files written. */
+  finish(): Promise<Id[]>;
+}
+
+export function createIndexWriter(repository: Repository): IndexWriter {
+  let packs: IndexedPack[] = [];
+  let blobs = 0;
+  let since = Date.now();
+  const written: Id[] = [];
+
+  async function write(): Promise<void> {
+    if (packs.length === 0) return;
+    const full = packs;
+    packs = [];
+    blobs = 0;
+    since = Date.now();
+    written.push(await repository.files.save('index', encodeIndex(full)));
+  }
+
+  return {
+    async add(pack) {
+      if (packs.length === 0) since = Date.now();
+      packs.push(pack);
+      blobs += pack.blobs.length;
+      if (blobs >= blobsMax || Date.now() - since >= ageMaxMs) await write();
+    },
+    async finish() {
+      await write();
+      return written;
+    },
+  };
+}

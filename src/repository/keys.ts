@@ -1,0 +1,177 @@
+import { createHash, randomBytes, scrypt } from 'node:crypto';
+import { hostname, userInfo } from 'node:os';
+import { LifeboatError } from '../core/errors.ts';
+import type { Id } from '../model/id.ts';
+import { formatTime } from '../model/time.ts';
+import type { Storage } from '../storage/storage.ts';
+import { createSealer, type MasterKey } from './crypto.ts';
+import { idOfKey, keyOf } from './layout.ts';
+
+/** A key file: the master key, encrypted with a key derived from a password (doc/design.rst "Keys"). */
+export interface KeyFile {
+  readonly created: string;
+  readonly username: string;
+  readonly hostname: string;
+  readonly kdf: string;
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+  readonly salt: string;
+  readonly data: string;
+}
+
+export interface StoredKey extends KeyFile {
+  readonly id: Id;
+}
+
+const saltBytes = 64;
+const derivedBytes = 64;
+/** Work is calibrated so that a guess costs an attacker this much on this machine, as restic does. */
+const derivationTargetMs = 500;
+const derivationMemoryBytesMax = 64 * 1024 * 1024;
+/** A key file that asks for more is refused: opening a hostile repository must not exhaust the machine. */
+const foreignMemoryBytesMax = 4 * 1024 * 1024 * 1024;
+
+interface ScryptCost {
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+}
+
+function deriveKey(password: string, salt: Buffer, cost: ScryptCost): Promise<MasterKey> {
+  const options = { ...cost, maxmem: 256 * cost.N * cost.r + 1024 * cost.r * cost.p };
+  return new Promise((resolve, reject) => {
+    scrypt(Buffer.from(password, 'utf8'), salt, derivedBytes, options, (error, derived) => {
+      if (error) reject(error);
+      else resolve({ encryption: derived.subarray(0, 32), macK: derived.subarray(32, 48), macR: derived.subarray(48, 64) });
+    });
+  });
+}
+
+/** Raises p until one derivation takes about the target time. Measured once per process. */
+let calibrated: Promise<ScryptCost> | undefined;
+
+async function calibrate(): Promise<ScryptCost> {
+  const base: ScryptCost = { N: 32768, r: 8, p: 1 };
+  await deriveKey('calibration', Buffer.alloc(saltBytes), base);
+  const start = performance.now();
+  await deriveKey('calibration', Buffer.alloc(saltBytes), base);
+  const oneMs = performance.now() - start;
+  const p = Math.max(1, Math.min(16, Math.floor(derivationTargetMs / oneMs)));
+  return 128 * base.N * base.r <= derivationMemoryBytesMax ? { ...base, p } : base;
+}
+
+function encodeMasterKey(key: MasterKey): Buffer {
+  const mac = { k: key.macK.toString('base64'), r: key.macR.toString('base64') };
+  return Buffer.from(JSON.stringify({ mac, encrypt: key.encryption.toString('base64') }));
+}
+
+function parseMasterKey(json: string): MasterKey | null {
+  const value = JSON.parse(json) as { mac?: { k?: unknown; r?: unknown }; encrypt?: unknown };
+  const part = (text: unknown, length: number): Buffer | null => {
+    const bytes = typeof text === 'string' ? Buffer.from(text, 'base64') : null;
+    return bytes?.length === length && bytes.some((byte) => byte !== 0) ? bytes : null;
+  };
+  const encryption = part(value.encrypt, 32);
+  const macK = part(value.mac?.k, 16);
+  const macR = part(value.mac?.r, 16);
+  return encryption && macK && macR ? { encryption, macK, macR } : null;
+}
+
+export function generateMasterKey(): MasterKey {
+  return { encryption: randomBytes(32), macK: randomBytes(16), macR: randomBytes(16) };
+}
+
+/** Parses a key file. @throws LifeboatError `repository-damaged` naming the key. */
+function parseKeyFile(id: Id, bytes: Buffer): StoredKey {
+  const damaged = (why: string) => new LifeboatError('repository-damaged', `key file ${id} ${why}`);
+  let value: Partial<KeyFile>;
+  try {
+    value = JSON.parse(bytes.toString('utf8')) as Partial<KeyFile>;
+  } catch (error) {
+    throw new LifeboatError('repository-damaged', `key file ${id} is not JSON`, { cause: error });
+  }
+  const { N, r, p, kdf, salt, data } = value;
+  if (kdf !== 'scrypt') throw damaged(`uses the key derivation ${JSON.stringify(kdf)}; only scrypt is known`);
+  const positive = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) > 0;
+  if (!positive(N) || !positive(r) || !positive(p) || N < 2 || (N & (N - 1)) !== 0 || p > 1024)
+    throw damaged('has invalid scrypt parameters');
+  if (128 * N * r > foreignMemoryBytesMax)
+    throw damaged(`asks for ${Math.round((128 * N * r) / 2 ** 30)} GiB of memory, more than any honest key`);
+  if (typeof salt !== 'string' || typeof data !== 'string') throw damaged('has no salt or no data');
+  if (Buffer.from(salt, 'base64').length !== saltBytes) throw damaged('has a salt of the wrong length');
+  return {
+    id, N, r, p, kdf, salt, data,
+    created: String(value.created ?? ''),
+    username: String(value.username ?? ''),
+    hostname: String(value.hostname ?? ''),
+  };
+}
+
+export async function listKeys(storage: Storage): Promise<StoredKey[]> {
+  const keys: StoredKey[] = [];
+  for (const { key } of await storage.list('keys/')) {
+    const id = idOfKey(key);
+    if (id) keys.push(parseKeyFile(id, await storage.load(key)));
+  }
+  return keys.sort((a, b) => (a.created < b.created ? -1 : 1));
+}
+
+export interface OpenedKey {
+  readonly id: Id;
+  readonly master: MasterKey;
+}
+
+/**
+ * Finds the key that a password opens, the hinted one first.
+ * @throws LifeboatError `password-wrong`, or `repository-damaged` where no key file can be read.
+ */
+export async function openKey(storage: Storage, password: string, hint?: string): Promise<OpenedKey> {
+  const keys = await listKeys(storage);
+  if (keys.length === 0) {
+    throw new LifeboatError('repository-damaged', `the repository at ${storage.location} has no key files`, {
+      hint: 'without a key file nothing can be decrypted; bring back the folder keys/ from a copy',
+    });
+  }
+  if (hint) keys.sort((a, b) => Number(b.id.startsWith(hint)) - Number(a.id.startsWith(hint)));
+  for (const key of keys) {
+    const derived = await deriveKey(password, Buffer.from(key.salt, 'base64'), key);
+    const json = createSealer(derived).open(Buffer.from(key.data, 'base64'));
+    if (!json) continue;
+    const master = parseMasterKey(Buffer.from(json).toString('utf8'));
+    if (!master) throw new LifeboatError('repository-damaged', `key file ${key.id} holds an invalid master key`);
+    return { id: key.id, master };
+  }
+  throw new LifeboatError('password-wrong', `wrong password: none of the ${keys.length} keys of ${storage.location} opens with it`);
+}
+
+export interface KeyOwner {
+  readonly username?: string;
+  readonly hostname?: string;
+}
+
+/** Stores the master key under a further password. The new key is read back before this resolves. */
+export async function addKey(storage: Storage, master: MasterKey, password: string, owner: KeyOwner = {}): Promise<Id> {
+  calibrated ??= calibrate();
+  const cost = await calibrated;
+  const salt = randomBytes(saltBytes);
+  const sealed = createSealer(await deriveKey(password, salt, cost)).seal(encodeMasterKey(master));
+  const now = Date.now();
+  const file: KeyFile = {
+    created: formatTime(Math.floor(now / 1000), (now % 1000) * 1e6),
+    username: owner.username || userInfo().username,
+    hostname: owner.hostname || hostname(),
+    kdf: 'scrypt',
+    ...cost,
+    salt: salt.toString('base64'),
+    data: sealed.toString('base64'),
+  };
+  const bytes = Buffer.from(JSON.stringify(file));
+  const id = createHash('sha256').update(bytes).digest('hex') as Id;
+  await storage.save(keyOf('keys', id), [bytes]);
+  const readBack = await storage.load(keyOf('keys', id));
+  if (!readBack.equals(bytes)) {
+    throw new LifeboatError('storage-failed', `the key file ${id} read back from ${storage.location} differs from what was written`);
+  }
+  return id;
+}

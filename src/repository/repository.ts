@@ -1,0 +1,90 @@
+import { LifeboatError } from '../core/errors.ts';
+import type { Id } from '../model/id.ts';
+import type { Storage } from '../storage/storage.ts';
+import { encodeConfig, newConfig, parseConfig, type RepositoryConfig } from './config.ts';
+import { createSealer, type MasterKey, type Sealer } from './crypto.ts';
+import { addKey, generateMasterKey, openKey } from './keys.ts';
+import { configKey, type FileKind, idOfKey } from './layout.ts';
+import { type UnpackedFiles, unpackedFiles } from './unpacked.ts';
+
+/** An opened repository: the password was right and the config was read. Its index is not loaded. */
+export interface Repository {
+  readonly storage: Storage;
+  readonly config: RepositoryConfig;
+  readonly master: MasterKey;
+  /** The key file that the password opened. */
+  readonly keyId: Id;
+  readonly sealer: Sealer;
+  readonly files: UnpackedFiles;
+}
+
+/** @throws LifeboatError `repository-missing`, `password-wrong`, `repository-version`, `repository-damaged`. */
+export async function openRepository(storage: Storage, password: string, keyHint?: string): Promise<Repository> {
+  if ((await storage.size(configKey)) === null) {
+    if ((await storage.list('keys/')).length > 0) {
+      throw new LifeboatError('repository-damaged', `the repository at ${storage.location} has keys but its config file is missing`, {
+        hint: 'bring back the file config from a copy of the repository',
+      });
+    }
+    throw new LifeboatError('repository-missing', `there is no repository at ${storage.location}`);
+  }
+  const { id: keyId, master } = await openKey(storage, password, keyHint);
+  const sealer = createSealer(master);
+  let version: 1 | 2 = 2;
+  const files = unpackedFiles(storage, sealer, () => version);
+  const config = parseConfig(await files.loadConfig(), storage.location);
+  version = config.version;
+  return { storage, config, master, keyId, sealer, files };
+}
+
+export interface CreateOptions {
+  readonly version?: 1 | 2;
+  /** Chunker polynomial of another repository, so that both cut files at the same places. */
+  readonly chunkerPolynomial?: bigint;
+}
+
+/** Creates a repository with one key. @throws LifeboatError `repository-exists`. */
+export async function createRepository(storage: Storage, password: string, options: CreateOptions = {}): Promise<Repository> {
+  if (password === '') throw new LifeboatError('password-missing', 'an empty password cannot protect a repository');
+  await storage.create();
+  if ((await storage.size(configKey)) !== null)
+    throw new LifeboatError('repository-exists', `there already is a repository at ${storage.location}`);
+  await clearInterruptedInit(storage);
+  const master = generateMasterKey();
+  const config = newConfig(options.version ?? 2, options.chunkerPolynomial);
+  const sealer = createSealer(master);
+  const files = unpackedFiles(storage, sealer, () => config.version);
+  const keyId = await addKey(storage, master, password);
+  // The config comes last: a repository exists once it can be opened.
+  await files.saveConfig(encodeConfig(config));
+  return { storage, config, master, keyId, sealer, files };
+}
+
+/**
+ * A creation that was killed between its key and its config leaves a key that opens nothing. Such keys go;
+ * but beside packs or snapshots a missing config is damage, and nothing is touched.
+ */
+async function clearInterruptedInit(storage: Storage): Promise<void> {
+  for (const folder of ['data/', 'index/', 'snapshots/']) {
+    if ((await storage.list(folder)).length === 0) continue;
+    throw new LifeboatError('repository-exists', `${storage.location} holds files of a repository whose config is missing`, {
+      hint: 'bring back the file config from a copy, or choose another location',
+    });
+  }
+  for (const { key } of await storage.list('keys/')) await storage.remove(key);
+}
+
+export interface ListedFile {
+  readonly id: Id;
+  readonly size: number;
+}
+
+/** All files of a kind whose name is an ID; whatever else lies in the folder is not ours. */
+export async function listFiles(storage: Storage, kind: FileKind): Promise<ListedFile[]> {
+  const files: ListedFile[] = [];
+  for (const { key, size } of await storage.list(`${kind}/`)) {
+    const id = idOfKey(key);
+    if (id) files.push({ id, size });
+  }
+  return files;
+}

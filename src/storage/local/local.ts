@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto';
+import { constants, promises as fs } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type ErrorCode, errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
+import type { Storage } from '../storage.ts';
+
+const temporaryMark = '-tmp-';
+
+const codeByErrno: Record<string, ErrorCode> = {
+  ENOENT: 'storage-missing-file',
+  ENOTDIR: 'storage-missing-file',
+  ENOSPC: 'storage-full',
+  EDQUOT: 'storage-full',
+  EFBIG: 'storage-full',
+  EACCES: 'storage-denied',
+  EPERM: 'storage-denied',
+  EROFS: 'storage-denied',
+};
+
+function failure(action: string, path: string, error: unknown): LifeboatError {
+  const code = codeByErrno[errnoOf(error)] ?? 'storage-failed';
+  return new LifeboatError(code, `cannot ${action} ${path}: ${messageOf(error)}`, { cause: error });
+}
+
+/** Whether a name is that of a temporary file of an unfinished save, ours or restic's. */
+export function isTemporary(name: string): boolean {
+  return name.includes(temporaryMark);
+}
+
+/** Makes the directory entry itself durable. File systems that cannot sync a directory say EINVAL. */
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } catch (error) {
+    if (errnoOf(error) !== 'EINVAL' && errnoOf(error) !== 'ENOTSUP') throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeDurably(path: string, parts: readonly Uint8Array[], mode: number): Promise<void> {
+  const handle = await fs.open(path, 'wx', mode);
+  try {
+    for (const part of parts) {
+      for (let done = 0; done < part.length; ) {
+        const { bytesWritten } = await handle.write(part, done, part.length - done);
+        done += bytesWritten;
+      }
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A folder of a local (or mounted) file system. Same durability steps as restic's local backend. */
+export function localStorage(root: string): Storage {
+  /** 0400 in a private repository, 0440 where the repository's config is readable by its group. */
+  let mode: Promise<number> | undefined;
+  const fileMode = (): Promise<number> => {
+    mode ??= fs.stat(join(root, 'config')).then(
+      (stat) => (stat.mode & 0o040 ? 0o440 : 0o400),
+      () => 0o400, // no config yet: the repository is being created
+    );
+    return mode;
+  };
+  const pathOf = (key: string): string => join(root, key);
+  const madeFolders = new Set<string>();
+
+  async function save(key: string, parts: readonly Uint8Array[]): Promise<void> {
+    const path = pathOf(key);
+    const temporary = `${path}${temporaryMark}${randomBytes(6).toString('hex')}`;
+    const finalMode = await fileMode();
+    try {
+      try {
+        await writeDurably(temporary, parts, 0o600);
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw error;
+        await fs.mkdir(dirname(path), { recursive: true, mode: finalMode & 0o040 ? 0o750 : 0o700 });
+        madeFolders.add(dirname(path));
+        await writeDurably(temporary, parts, 0o600);
+      }
+      await fs.chmod(temporary, finalMode);
+      await fs.rename(temporary, path);
+      await syncDirectory(dirname(path));
+      if (madeFolders.delete(dirname(path))) await syncDirectory(dirname(dirname(path)));
+    } catch (error) {
+      await fs.rm(temporary, { force: true }).catch(() => {
+        // The first error is the one to report; a leftover temporary file is never read.
+      });
+      throw failure('write', path, error);
+    }
+  }
+
+  async function load(key: string, range?: { offset: number; length: number }): Promise<Buffer> {
+    const path = pathOf(key);
+    try {
+      if (!range) return await fs.readFile(path);
+      const handle = await fs.open(path, 'r');
+      try {
+        const buffer = Buffer.allocUnsafe(range.length);
+        let done = 0;
+        while (done < range.length) {
+          const { bytesRead } = await handle.read(buffer, done, range.length - done, range.offset + done);
+          if (bytesRead === 0) break;
+          done += bytesRead;
+        }
+        return buffer.subarray(0, done);
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      throw failure('read', path, error);
+    }
+  }
+
+  async function listFolder(prefix: string, found: { key: string; size: number }[]): Promise<void> {
+    let entries: Awaited<ReturnType<typeof readFolder>>;
+    try {
+      entries = await readFolder(pathOf(prefix));
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return;
+      throw failure('list', pathOf(prefix), error);
+    }
+    for (const entry of entries) {
+      if (entry.isDirectory()) await listFolder(`${prefix}${entry.name}/`, found);
+      else if (entry.isFile() && !isTemporary(entry.name)) {
+        const key = prefix + entry.name;
+        try {
+          found.push({ key, size: (await fs.stat(pathOf(key))).size });
+        } catch (error) {
+          // A file that another process deleted since the folder was read is not there.
+          if (errnoOf(error) !== 'ENOENT') throw failure('inspect', pathOf(key), error);
+        }
+      }
+    }
+  }
+
+  return {
+    location: root,
+    connections: 4,
+    async create() {
+      try {
+        await fs.mkdir(root, { recursive: true, mode: 0o700 });
+      } catch (error) {
+        throw failure('create', root, error);
+      }
+    },
+    save,
+    load,
+    async size(key) {
+      try {
+        return (await fs.stat(pathOf(key))).size;
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return null;
+        throw failure('inspect', pathOf(key), error);
+      }
+    },
+    async list(prefix) {
+      const found: { key: string; size: number }[] = [];
+      await listFolder(prefix, found);
+      return found;
+    },
+    async remove(key) {
+      try {
+        await fs.unlink(pathOf(key));
+      } catch (error) {
+        throw failure('delete', pathOf(key), error);
+      }
+    },
+    localPath: pathOf,
+  };
+}
+
+function readFolder(path: string) {
+  return fs.readdir(path, { withFileTypes: true });
+}
