@@ -7,7 +7,7 @@
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -93,24 +93,31 @@ async function moveIntoPlace() {
   }
 }
 
-/** npm links the commands of dependencies, not those of the package itself; `npx lifeboat` needs that link. */
-async function linkCommand(commands) {
-  const folder = join(root, 'node_modules', '.bin');
-  if (!existsSync(folder)) return;
-  for (const [name, target] of Object.entries(commands)) {
-    const fresh = join(folder, `.${name}.${process.pid}`);
-    await symlink(join('..', '..', dirname(target), basename(target)), fresh);
-    await rename(fresh, join(folder, name));
+/**
+ * Two links that `npx lifeboat` and `npm run` need and npm does not make: the package's own command (npm
+ * links those of dependencies), and `node` (npm 10 removes that link again together with the runtimes of
+ * the other platforms, whose command has the same name).
+ */
+async function linkCommands(bin, runtimes) {
+  const modules = join(root, 'node_modules');
+  if (!existsSync(join(modules, '.bin'))) return;
+  const targets = Object.entries(bin).map(([name, path]) => [name, join('..', path)]);
+  const runtime = runtimes.find((name) => existsSync(join(modules, name, 'bin', 'node')));
+  if (runtime !== undefined) targets.push(['node', join(runtime, 'bin', 'node')]);
+  for (const [name, target] of targets) {
+    const fresh = join(modules, '.bin', `.${name}.${process.pid}`);
+    await symlink(join('..', target), fresh);
+    await rename(fresh, join(modules, '.bin', name));
   }
 }
 
 try {
-  const { version, bin } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  const { version, bin, optionalDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   await mkdir(staging, { recursive: true });
+  await linkCommands(bin, Object.keys(optionalDependencies));
   await buildKernels();
   await bundlePrograms(version);
   await moveIntoPlace();
-  await linkCommand(bin);
 } catch (error) {
   if (!(error instanceof BuildError)) throw error;
   console.error(`build: ${error.message}`);
