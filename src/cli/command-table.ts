@@ -1,0 +1,28 @@
+import type { Listing } from './command.ts';
+import type { CommandGroup } from './help.ts';
+
+/**
+ * Every command, grouped by what people come for. A command is loaded when it is run, so that one does not
+ * pay for the others. To add one: write `commands/<verb>.ts`, then a line here.
+ */
+export const commandGroups: readonly CommandGroup[] = [
+  {
+    title: 'About Lifeboat',
+    members: {
+      help: {
+        summary: 'explain a command, an option or an error',
+        load: async () => (await import('./commands/help.ts')).command,
+      },
+      version: {
+        summary: 'print the version',
+        load: async () => (await import('./commands/version.ts')).command,
+      },
+    },
+  },
+];
+
+/** Every command by its name. */
+export const commandTable: Readonly<Record<string, Listing>> = Object.assign(
+  {},
+  ...commandGroups.map((group) => group.members),
+);
