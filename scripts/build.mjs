@@ -14,20 +14,6 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 const staging = join(root, `dist.${process.pid}`);
 
-/** What asc is told. The kernels run on Node 26, which has all of these features. */
-const kernelOptions = [
-  '-O3',
-  '--noAssert',
-  '--runtime',
-  'stub',
-  '--enable',
-  'simd',
-  '--enable',
-  'bulk-memory',
-  '--enable',
-  'threads',
-];
-
 const programs = [
   { out: 'lifeboat', source: 'src/cli/main.ts' },
   { out: 'worker', source: 'src/repository/workers/worker.ts' },
@@ -47,9 +33,17 @@ async function tool(name) {
 
 async function buildKernels() {
   const source = 'assembly/index.ts';
-  if (!existsSync(join(root, source))) throw new BuildError(`${source} is missing; the kernels cannot be compiled`);
+  if (!existsSync(join(root, source)))
+    throw new BuildError(`${source} is missing; the kernels cannot be compiled`);
   const { default: asc } = await tool('assemblyscript/asc');
-  const argv = [source, '--baseDir', root, '--outFile', join(staging, 'kernels.wasm'), ...kernelOptions];
+  const argv = [
+    '--config',
+    'assembly/asconfig.json',
+    '--baseDir',
+    root,
+    '--outFile',
+    join(staging, 'kernels.wasm'),
+  ];
   const { error, stderr } = await asc.main(argv);
   const messages = stderr.toString();
   if (messages) process.stderr.write(messages);
@@ -86,8 +80,10 @@ async function moveIntoPlace() {
   const entries = new Set(programs.map(({ out }) => `${out}.js`));
   const built = await readdir(staging);
   await mkdir(dist, { recursive: true });
-  for (const name of built.filter((file) => !entries.has(file))) await rename(join(staging, name), join(dist, name));
-  for (const name of built.filter((file) => entries.has(file))) await rename(join(staging, name), join(dist, name));
+  for (const name of built.filter((file) => !entries.has(file)))
+    await rename(join(staging, name), join(dist, name));
+  for (const name of built.filter((file) => entries.has(file)))
+    await rename(join(staging, name), join(dist, name));
   for (const name of await readdir(dist)) {
     if (!built.includes(name)) await rm(join(dist, name), { recursive: true, force: true });
   }
@@ -112,7 +108,9 @@ async function linkCommands(bin, runtimes) {
 }
 
 try {
-  const { version, bin, optionalDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  const { version, bin, optionalDependencies } = JSON.parse(
+    await readFile(join(root, 'package.json'), 'utf8'),
+  );
   await mkdir(staging, { recursive: true });
   await linkCommands(bin, Object.keys(optionalDependencies));
   await buildKernels();

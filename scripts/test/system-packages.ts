@@ -1,0 +1,61 @@
+/** The programs of the operating system that tests use, and how to get them where they are missing. */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+interface SystemPackage {
+  /** The Debian package. */
+  readonly name: string;
+  /** A command that is there once the package is. */
+  readonly command: string;
+}
+
+/** What each is for stands in test/README.md. */
+export const systemPackages: readonly SystemPackage[] = [
+  { name: 'restic', command: 'restic' },
+  { name: 'acl', command: 'setfacl' },
+  { name: 'attr', command: 'setfattr' },
+];
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    // Absent and not executable are the same answer here: the command cannot be used.
+    return false;
+  }
+}
+
+/** Whether a command is somewhere in PATH. */
+export function hasCommand(command: string): boolean {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return folders.some((folder) => folder !== '' && isExecutable(join(folder, command)));
+}
+
+function apt(...args: string[]): boolean {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const { status, stderr } = spawnSync('apt-get', ['-qq', ...args], {
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  if (status !== 0 && args[0] !== 'install') console.error(stderr.trim());
+  return status === 0;
+}
+
+/**
+ * Installs the missing packages when it may (root on a system with apt-get), else prints what to install.
+ * Never fails: the tests that need a missing program say so themselves.
+ */
+export function installSystemPackages(): void {
+  const missing = systemPackages.filter(({ command }) => !hasCommand(command)).map(({ name }) => name);
+  if (missing.length === 0) return;
+  if (process.getuid?.() === 0 && hasCommand('apt-get')) {
+    console.log(`> install: ${missing.join(' ')}`);
+    const install = ['install', '-y', '--no-install-recommends', ...missing];
+    if (apt(...install) || (apt('update') && apt(...install))) return;
+  }
+  console.error(`These packages are missing and some tests need them: ${missing.join(' ')}`);
+  console.error(`Install them with: sudo apt-get update && sudo apt-get install ${missing.join(' ')}`);
+}
