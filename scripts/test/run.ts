@@ -9,6 +9,8 @@ interface TestRun {
   readonly concurrency: number;
   /** A file that takes longer fails. */
   readonly timeoutMs: number;
+  /** What the reader should know at the end, though it fails nothing. */
+  readonly notes: readonly string[];
   /** Steps before the tests that failed; they make the run red and are named again at its end. */
   readonly failuresBefore: readonly string[];
 }
@@ -29,7 +31,13 @@ interface TestEvent {
  * Runs the files and prints what happens.
  * @returns whether everything passed, with no skip that test/README.md does not list when CI is set.
  */
-export async function runTests({ files, concurrency, timeoutMs, failuresBefore }: TestRun): Promise<boolean> {
+export async function runTests({
+  files,
+  concurrency,
+  timeoutMs,
+  notes,
+  failuresBefore,
+}: TestRun): Promise<boolean> {
   if (files.length === 0) {
     console.error('No test file matches.');
     return false;
@@ -61,6 +69,7 @@ export async function runTests({ files, concurrency, timeoutMs, failuresBefore }
     console.log(`skipped without a reason that test/README.md lists: ${name}${reason ? ` (${reason})` : ''}`);
   }
   if (process.env.CI === 'true' && surprising.length > 0) failed = true;
+  for (const note of notes) console.log(note);
   for (const step of failuresBefore) console.log(`failed before the tests: ${step}`);
   for (const line of summary.values()) console.log(`ℹ ${line}`);
   return !failed;
