@@ -1,7 +1,8 @@
 import { LifeboatError, messageOf } from '../core/errors.ts';
 import { type Id, idOfBytes } from '../model/id.ts';
 import { sha256 } from '../kernels/sha256.ts';
-import { createCompressor, createDecompressor, frameContentBytes } from '../kernels/zstd.ts';
+import { createCompressor, createDecompressor } from '../kernels/zstd.ts';
+import { frameContentBytes } from '../kernels/zstd-frame.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Sealer } from './crypto.ts';
 import { configKey, type FileKind, keyOf } from './layout.ts';

@@ -1,0 +1,103 @@
+import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { sha256 } from '../../kernels/sha256.ts';
+import { type Compressor, compressedBytesMax, createCompressor, createDecompressor } from '../../kernels/zstd.ts';
+import { idOfBytes } from '../../model/id.ts';
+import { ivBytes, type Sealer, sealOverheadBytes } from '../crypto.ts';
+import type { BlobType } from '../index/table.ts';
+import type { Packer } from './packer.ts';
+import type { Compression } from './protocol.ts';
+
+/**
+ * Compresses, encrypts, verifies and packs one blob. Compression writes straight into the pack's memory and
+ * encryption works in place. Then the sealed bytes are opened again and their hash is compared with the ID:
+ * no blob is stored that would not come back, whatever memory or software did (restic does the same).
+ */
+export interface BlobEncoder {
+  /** @returns stored bytes, envelope and header entry included. */
+  store(type: BlobType, id: Uint8Array, entry: number, plaintext: Uint8Array): number;
+  /** Appends a sealed blob as it is; the caller has verified it. */
+  append(type: BlobType, id: Uint8Array, entry: number, sealed: Uint8Array, uncompressedLength: number): number;
+}
+
+/** Blobs that are at least this large are tried on samples first: what does not shrink is stored as it is. */
+const sampleFromBytes = 64 * 1024;
+const sampleBytes = 8 * 1024;
+const sampleCount = 3;
+/** A sample must shrink at least to this part of its size for its blob to be worth compressing. */
+const worthwhileRatio = 0.985;
+
+export function createBlobEncoder(
+  sealer: Sealer,
+  packer: Packer,
+  version: 1 | 2,
+  compression: Compression,
+): BlobEncoder {
+  let compressor: Compressor | null = null;
+  const decompressor = createDecompressor();
+  let opened = Buffer.alloc(0);
+  let unpacked = Buffer.alloc(0);
+  const sampleTarget = Buffer.allocUnsafeSlow(compressedBytesMax(sampleBytes));
+
+  function looksIncompressible(plaintext: Uint8Array, compress: Compressor): boolean {
+    if (plaintext.length < sampleFromBytes) return false;
+    const step = Math.floor((plaintext.length - sampleBytes) / (sampleCount - 1));
+    for (let n = 0; n < sampleCount; n++) {
+      const sample = plaintext.subarray(n * step, n * step + sampleBytes);
+      if (compress.compress(sample, sampleTarget, 0) < sampleBytes * worthwhileRatio) return false;
+    }
+    return true;
+  }
+
+  /** Compresses into `target` at `offset`. Returns the bytes written, or 0 where the blob is better stored plain. */
+  function compressInto(type: BlobType, plaintext: Uint8Array, target: Buffer, offset: number): number {
+    if (version === 1 || plaintext.length === 0) return 0;
+    if (compression === 'off' && type === 'data') return 0;
+    compressor ??= createCompressor(compression === 'off' ? 'auto' : compression);
+    if (compression !== 'max' && looksIncompressible(plaintext, compressor)) return 0;
+    const written = compressor.compress(plaintext, target.subarray(0, offset + compressedBytesMax(plaintext.length)), offset);
+    // A frame as large as its content saves nothing and costs a decompression at each restore.
+    return written > 0 && written < plaintext.length ? written : 0;
+  }
+
+  function verify(sealed: Uint8Array, id: Uint8Array, uncompressedLength: number): void {
+    if (opened.length < sealed.length) opened = Buffer.allocUnsafeSlow(sealed.length + (sealed.length >> 2));
+    const payload = sealer.open(sealed, opened);
+    const broken = (why: string, cause?: unknown) =>
+      new LifeboatError('internal', `blob ${idOfBytes(id)} ${why} right after it was encoded; nothing was stored`, {
+        cause,
+        hint: 'memory or processor may be faulty: test the memory of this machine, then run the command again',
+      });
+    if (!payload) throw broken('cannot be decrypted');
+    let plaintext = payload;
+    if (uncompressedLength !== 0) {
+      if (unpacked.length < uncompressedLength) unpacked = Buffer.allocUnsafeSlow(uncompressedLength + (uncompressedLength >> 2));
+      try {
+        plaintext = unpacked.subarray(0, decompressor.decompress(payload, unpacked.subarray(0, uncompressedLength)));
+      } catch (error) {
+        throw broken(`cannot be decompressed (${messageOf(error)})`, error);
+      }
+    }
+    if (Buffer.compare(sha256(plaintext), id) !== 0) throw broken('has another hash');
+  }
+
+  return {
+    store(type, id, entry, plaintext) {
+      const place = packer.place(type, compressedBytesMax(plaintext.length) + sealOverheadBytes);
+      const payloadAt = place.offset + ivBytes;
+      const compressedLength = compressInto(type, plaintext, place.target, payloadAt);
+      const payload =
+        compressedLength > 0 ? place.target.subarray(payloadAt, payloadAt + compressedLength) : plaintext;
+      const sealedBytes = sealer.sealInto(place.target, place.offset, payload);
+      const uncompressedLength = compressedLength > 0 ? plaintext.length : 0;
+      verify(place.target.subarray(place.offset, place.offset + sealedBytes), id, uncompressedLength);
+      place.commit(id, entry, sealedBytes, uncompressedLength);
+      return sealedBytes + (uncompressedLength ? 41 : 37);
+    },
+    append(type, id, entry, sealed, uncompressedLength) {
+      const place = packer.place(type, sealed.length);
+      place.target.set(sealed, place.offset);
+      place.commit(id, entry, sealed.length, uncompressedLength);
+      return sealed.length + (uncompressedLength ? 41 : 37);
+    },
+  };
+}

@@ -1,0 +1,189 @@
+import type { TableMemory } from '../index/table.ts';
+import type { PackedBlob } from '../pack.ts';
+
+/**
+ * What main thread and workers say to each other. A worker owns the whole path of what it is given (read,
+ * cut, hash, look up, compress, encrypt, verify, pack) with synchronous calls; the main thread walks,
+ * builds trees and stores finished packs.
+ */
+
+export type Compression = 'auto' | 'off' | 'max';
+
+export interface RawKey {
+  readonly encryption: Uint8Array;
+  readonly macK: Uint8Array;
+  readonly macR: Uint8Array;
+}
+
+/** Shared by all threads of one pool. */
+export interface SharedState {
+  /** Word 0: set to 1 to make workers stop at the next chunk. */
+  readonly control: SharedArrayBuffer;
+  /** One Float64 a worker: bytes of file content processed so far. */
+  readonly progress: SharedArrayBuffer;
+}
+
+export interface WorkerSetup {
+  readonly number: number;
+  readonly key: RawKey;
+  readonly polynomial: bigint;
+  readonly version: 1 | 2;
+  readonly compression: Compression;
+  readonly packBytes: number;
+  readonly table: TableMemory;
+  readonly shared: SharedState;
+}
+
+/** A file to store. Size and times are what the walker saw, to notice a change while reading. */
+export interface FileItem {
+  readonly path: string | Uint8Array;
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+}
+
+export interface FileProblem {
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface StoredCounts {
+  /** Blobs that were not in the repository before. */
+  readonly blobs: number;
+  /** Their bytes before and after compression and encryption. */
+  readonly bytes: number;
+  readonly packedBytes: number;
+}
+
+export interface FileOutcome {
+  /** 32 bytes for each blob, in order; empty for an empty file; null where the file could not be read. */
+  readonly content: Uint8Array | null;
+  readonly size: number;
+  /** Whether the file differed from what the walker saw, or changed while it was read. */
+  readonly changed: boolean;
+  /** New blobs of this very file. */
+  readonly stored: StoredCounts;
+  readonly problem: FileProblem | null;
+}
+
+/** Part of a large file: byte offsets of its chunks, each [start, end). */
+export interface ScanOutcome {
+  readonly cuts: Float64Array;
+  /** Whether the last cut is the end of the file. */
+  readonly ended: boolean;
+  readonly problem: FileProblem | null;
+}
+
+export interface ChunksOutcome {
+  readonly content: Uint8Array | null;
+  readonly stored: StoredCounts;
+  readonly problem: FileProblem | null;
+}
+
+/** A blob whose ID the main thread has computed and claimed. */
+export interface ClaimedBlob {
+  readonly type: 'data' | 'tree';
+  readonly id: Uint8Array;
+  readonly entry: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Bytes of a pack: a file that the worker opens itself, or bytes already fetched, with their offset in the pack. */
+export type PackSource = { readonly path: string } | { readonly bytes: Uint8Array; readonly offset: number };
+
+export interface BlobProblem {
+  readonly blob: PackedBlob;
+  readonly message: string;
+}
+
+export interface Jobs {
+  files: { input: { items: readonly FileItem[] }; output: readonly FileOutcome[] };
+  scan: { input: { path: string | Uint8Array; start: number; bytesMax: number }; output: ScanOutcome };
+  chunks: { input: { path: string | Uint8Array; cuts: Float64Array }; output: ChunksOutcome };
+  data: { input: { bytes: Uint8Array }; output: { id: Uint8Array; stored: StoredCounts } };
+  blobs: { input: { items: readonly ClaimedBlob[] }; output: StoredCounts };
+  /** Brings blobs of a pack, of this or of another repository, into new packs, verified on the way. */
+  transfer: {
+    input: { source: PackSource; packName: string; blobs: readonly PackedBlob[]; foreign: { key: RawKey } | null };
+    output: { stored: StoredCounts; problems: readonly BlobProblem[] };
+  };
+  /** Reads a whole pack and checks its hash, its header and every blob in it. */
+  checkPack: {
+    input: { source: PackSource; packId: string; blobs: readonly PackedBlob[] };
+    output: { bytes: number; problems: readonly string[] };
+  };
+  /** Writes parts of files from the blobs of one pack. */
+  restore: { input: RestoreInput; output: RestoreOutput };
+  flush: { input: null; output: null };
+}
+
+/** A blob and all the places it goes to. */
+export interface RestoreBlob extends PackedBlob {
+  /** Pairs: number of the file in `files`, byte offset in it. */
+  readonly places: readonly number[];
+}
+
+export interface RestoreFile {
+  /** Number of the file in the whole restore, to name it in problems. */
+  readonly number: number;
+  readonly path: string | Uint8Array;
+  readonly size: number;
+  /** Create the file anew and write it whole from this one pack: no other pack has parts of it. */
+  readonly whole: boolean;
+  /** Skip blocks of zeros, leaving holes. */
+  readonly sparse: boolean;
+}
+
+export interface RestoreInput {
+  readonly source: PackSource;
+  readonly packName: string;
+  readonly files: readonly RestoreFile[];
+  readonly blobs: readonly RestoreBlob[];
+}
+
+export interface RestoreProblem {
+  readonly file: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface RestoreOutput {
+  readonly bytesWritten: number;
+  readonly problems: readonly RestoreProblem[];
+}
+
+export type JobName = keyof Jobs;
+
+export interface JobMessage {
+  readonly job: number;
+  readonly name: string;
+  readonly input: unknown;
+}
+
+export interface FinishedPack {
+  readonly kind: 'pack';
+  readonly id: string;
+  /** The pack's bytes are the first `length` of this memory. */
+  readonly memory: SharedArrayBuffer;
+  readonly length: number;
+  /** Word of the worker's buffer states to set to free when the pack is stored; −1: memory of its own. */
+  readonly buffer: number;
+  readonly states: SharedArrayBuffer;
+  /** Decrypted header. */
+  readonly header: Uint8Array;
+  /** Entry numbers in the table, in the order of the header; −1 where the blob was not claimed. */
+  readonly entries: Int32Array;
+  readonly blobBytes: number;
+}
+
+export type WorkerMessage =
+  | { readonly kind: 'done'; readonly job: number; readonly output: unknown }
+  | {
+      readonly kind: 'failed';
+      readonly job: number;
+      readonly message: string;
+      readonly code: string;
+      readonly hint: string | null;
+      readonly stack: string;
+    }
+  | FinishedPack;

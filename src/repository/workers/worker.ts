@@ -1,0 +1,68 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { openTable } from '../index/table.ts';
+import { createBlobEncoder } from './blob-encoder.ts';
+import { checkPack } from './check-pack.ts';
+import { createPacker } from './packer.ts';
+import type { JobMessage, JobName, Jobs, WorkerMessage, WorkerSetup } from './protocol.ts';
+import { createFileReader } from './read-files.ts';
+import { createFileRestorer } from './restore-files.ts';
+import { sealerOf, transferBlobs } from './transfer.ts';
+
+/** A worker thread: takes one job after the other, each done synchronously, and answers. */
+
+const setup = workerData as WorkerSetup;
+const port = parentPort!;
+const send = (message: WorkerMessage): void => port.postMessage(message);
+
+const sealer = sealerOf(setup.key);
+const table = openTable(setup.table);
+const control = new Int32Array(setup.shared.control);
+const progressBytes = new Float64Array(setup.shared.progress);
+const progress = (bytes: number): void => {
+  progressBytes[setup.number]! += bytes;
+};
+const packer = createPacker(sealer, setup.packBytes, send);
+const encoder = createBlobEncoder(sealer, packer, setup.version, setup.compression);
+const reader = createFileReader(table, encoder, setup.polynomial, control, progress);
+const restorer = createFileRestorer(sealer, control, progress);
+
+const handlers: { [N in JobName]: (input: Jobs[N]['input']) => Jobs[N]['output'] } = {
+  files: ({ items }) => items.map(reader.file),
+  scan: ({ path, start, bytesMax }) => reader.scan(path, start, bytesMax),
+  chunks: ({ path, cuts }) => reader.chunks(path, cuts),
+  data: ({ bytes }) => reader.data(bytes),
+  blobs({ items }) {
+    const counter = { blobs: 0, bytes: 0, packedBytes: 0 };
+    for (const { type, id, entry, bytes } of items) {
+      counter.packedBytes += encoder.store(type, id, entry, bytes);
+      counter.blobs++;
+      counter.bytes += bytes.length;
+    }
+    return counter;
+  },
+  transfer: (input) => transferBlobs({ sealer, table, encoder }, input),
+  checkPack: (input) => checkPack(sealer, input, progress),
+  restore: (input) => restorer(input),
+  flush() {
+    packer.flush();
+    return null;
+  },
+};
+
+port.on('message', ({ job, name, input }: JobMessage) => {
+  try {
+    const handle = handlers[name as JobName] as (input: unknown) => unknown;
+    send({ kind: 'done', job, output: handle(input) });
+  } catch (error) {
+    const known = error instanceof LifeboatError;
+    send({
+      kind: 'failed',
+      job,
+      message: messageOf(error),
+      code: known ? error.code : 'internal',
+      hint: known ? error.hint : null,
+      stack: error instanceof Error ? (error.stack ?? '') : '',
+    });
+  }
+});
