@@ -31,6 +31,7 @@ async function tool(name) {
   }
 }
 
+/** Compiles assembly/ and returns the names of the files that are now in dist/. */
 async function buildKernels() {
   const source = 'assembly/index.ts';
   if (!existsSync(join(root, source)))
@@ -48,16 +49,19 @@ async function buildKernels() {
   const messages = stderr.toString();
   if (messages) process.stderr.write(messages);
   if (error) throw new BuildError(`assembly/ does not compile: ${error.message}`);
+  await moveIntoPlace(['kernels.wasm']);
+  return ['kernels.wasm'];
 }
 
+/** Bundles src/ and returns the names of the files that are now in dist/. */
 async function bundlePrograms(version) {
   const present = programs.filter(({ source }) => existsSync(join(root, source)));
   for (const { source } of programs.filter((program) => !present.includes(program))) {
     console.error(`build: ${source} does not exist yet, skipped`);
   }
-  if (present.length === 0) return;
+  if (present.length === 0) return [];
   const esbuild = await tool('esbuild');
-  await esbuild.build({
+  const bundling = esbuild.build({
     absWorkingDir: root,
     entryPoints: present.map(({ out, source }) => ({ out, in: join(root, source) })),
     outdir: staging,
@@ -73,19 +77,27 @@ async function bundlePrograms(version) {
     logLevel: 'warning',
     define: { LIFEBOAT_BUNDLED: 'true', LIFEBOAT_VERSION: JSON.stringify(version) },
   });
+  await bundling.catch(() => {
+    // esbuild has printed each error with its place.
+    throw new BuildError('src/ cannot be bundled');
+  });
+  const built = (await readdir(staging)).filter((name) => name.endsWith('.js'));
+  const isProgram = (name) => programs.some(({ out }) => name === `${out}.js`);
+  // A program in place must find its chunks, so these come first.
+  const ordered = [...built.filter((name) => !isProgram(name)), ...built.filter(isProgram)];
+  await moveIntoPlace(ordered);
+  return ordered;
 }
 
-/** Chunks first, programs last: a program in place finds its chunks. Then what no program needs goes. */
-async function moveIntoPlace() {
-  const entries = new Set(programs.map(({ out }) => `${out}.js`));
-  const built = await readdir(staging);
+async function moveIntoPlace(names) {
   await mkdir(dist, { recursive: true });
-  for (const name of built.filter((file) => !entries.has(file)))
-    await rename(join(staging, name), join(dist, name));
-  for (const name of built.filter((file) => entries.has(file)))
-    await rename(join(staging, name), join(dist, name));
+  for (const name of names) await rename(join(staging, name), join(dist, name));
+}
+
+/** Removes what earlier builds left and this one does not need. */
+async function removeStale(current) {
   for (const name of await readdir(dist)) {
-    if (!built.includes(name)) await rm(join(dist, name), { recursive: true, force: true });
+    if (!current.includes(name)) await rm(join(dist, name), { recursive: true, force: true });
   }
 }
 
@@ -113,9 +125,8 @@ try {
   );
   await mkdir(staging, { recursive: true });
   await linkCommands(bin, Object.keys(optionalDependencies));
-  await buildKernels();
-  await bundlePrograms(version);
-  await moveIntoPlace();
+  const kernels = await buildKernels();
+  await removeStale([...kernels, ...(await bundlePrograms(version))]);
 } catch (error) {
   if (!(error instanceof BuildError)) throw error;
   console.error(`build: ${error.message}`);
