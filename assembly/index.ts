@@ -1,0 +1,7 @@
+export { polyFinal, polyInit, polyInput, polyKey, polyTag, polyUpdate } from './poly1305';
+export { rabinScan, rabinTables } from './rabin';
+
+/** First address behind the module's own data. */
+export function heapBase(): usize {
+  return __heap_base;
+}

@@ -1,0 +1,85 @@
+import { instantiateKernels, type KernelExports } from './load.ts';
+import { chunkerDegree, degree, modulo, type Polynomial } from './polynomial.ts';
+
+/** restic's limits (restic/chunker, chunker.go): a chunk ends between these sizes, at 1.5 MiB on average. */
+export const chunkBytesMin = 512 * 1024;
+export const chunkBytesMax = 8 * 1024 * 1024;
+
+const windowBytes = 64;
+const inputBytesDefault = 16 * 1024 * 1024;
+const wasmPageBytes = 65536;
+const stateBytes = 7;
+
+/** Finds restic's cut points in data that lies in the kernel's own memory. One chunker serves one thread. */
+export interface Chunker {
+  /** Where the caller puts the data: files are read straight into it. Never detached, never moved. */
+  readonly input: Uint8Array;
+  /**
+   * The end of the chunk that begins at `start`, for data that fills `input[start, end)`.
+   *
+   * @param isLast whether the data ends at `end`; if not, `end` itself is no reason for a cut
+   * @param scanned a position up to which an earlier call for the same chunk has found nothing
+   * @returns a position behind `start` and at most `end`; -1 when `isLast` is false and the chunk goes on
+   */
+  nextCut(start: number, end: number, isLast?: boolean, scanned?: number): number;
+}
+
+/**
+ * Fills the tables of assembly/rabin.ts, whose comment says what they hold.
+ */
+function fillTables(wasm: KernelExports, polynomial: Polynomial): void {
+  const leaving = (byte: number) => modulo(BigInt(byte) << BigInt(8 * windowBytes), polynomial);
+  const reduced = (byte: number) => modulo(BigInt(byte) << BigInt(chunkerDegree), polynomial);
+  const view = new DataView(wasm.memory.buffer, wasm.rabinTables());
+  for (let byte = 0; byte < 256; byte++) {
+    view.setBigUint64(8 * byte, leaving(byte), true);
+    view.setBigUint64(2048 + 8 * byte, reduced(byte) | (BigInt(byte) << BigInt(chunkerDegree)), true);
+  }
+  const maps = [
+    (n: number) => reduced(n),
+    (n: number) => reduced(n << 4),
+    (n: number) => leaving(n),
+    (n: number) => leaving(n << 4),
+  ];
+  maps.forEach((map, index) => {
+    for (let n = 0; n < 16; n++) {
+      const state = map(n) << 3n;
+      for (let k = 0; k < stateBytes; k++) {
+        view.setUint8(4096 + 64 * k + 16 * index + n, Number((state >> BigInt(8 * k)) & 0xffn));
+      }
+    }
+  });
+}
+
+/**
+ * @param polynomial the repository's, of degree 53
+ * @param inputBytes size of `input`; at least twice the largest chunk lets a reader move data rarely
+ * @throws RangeError for another degree
+ */
+export function createChunker(polynomial: Polynomial, inputBytes: number = inputBytesDefault): Chunker {
+  if (degree(polynomial) !== chunkerDegree) {
+    throw new RangeError(`chunker polynomial has degree ${degree(polynomial)}, not ${chunkerDegree}`);
+  }
+  const wasm = instantiateKernels();
+  const inputAt = Math.ceil(wasm.heapBase() / wasmPageBytes) * wasmPageBytes;
+  const pagesNeeded = Math.ceil((inputAt + inputBytes) / wasmPageBytes);
+  wasm.memory.grow(pagesNeeded - wasm.memory.buffer.byteLength / wasmPageBytes);
+  fillTables(wasm, polynomial);
+  const input = new Uint8Array(wasm.memory.buffer, inputAt, inputBytes);
+
+  return {
+    input,
+    nextCut(start, end, isLast = true, scanned = start) {
+      if (!(start >= 0 && start <= end && end <= inputBytes)) {
+        throw new RangeError(`no data from ${start} to ${end} in an input of ${inputBytes} bytes`);
+      }
+      const limit = Math.min(end, start + chunkBytesMax);
+      const from = Math.max(start + chunkBytesMin, scanned + 1);
+      if (from <= limit) {
+        const cut = wasm.rabinScan(inputAt + from, inputAt + limit);
+        if (cut !== 0) return cut - inputAt;
+      }
+      return isLast || limit === start + chunkBytesMax ? limit : -1;
+    },
+  };
+}
