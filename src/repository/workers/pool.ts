@@ -31,6 +31,8 @@ export interface WorkerPool {
   readonly size: number;
   /** Runs a job on whichever worker is free, or on the one named. */
   run<N extends JobName>(name: N, input: Jobs[N]['input'], onWorker?: number): Promise<Jobs[N]['output']>;
+  /** Whether a worker has had a job yet; threads start with their first. */
+  started(worker: number): boolean;
   /** Jobs that wait for a worker. */
   waiting(): number;
   /** Bytes of file content that the workers have processed so far. */
@@ -146,6 +148,7 @@ export function openPool(repository: Repository, options: PoolOptions = {}): Wor
         dispatch();
       });
     },
+    started: (worker) => workers[worker] !== undefined,
     waiting: () => queue.length,
     progressBytes: () => progressBytes.reduce((sum, bytes) => sum + bytes, 0),
     cancel() {

@@ -1,0 +1,236 @@
+import { LifeboatError } from '../core/errors.ts';
+import { sha256 } from '../kernels/sha256.ts';
+import { type Id, idOfBytes } from '../model/id.ts';
+import type { BlobIndex } from './index/blob-index.ts';
+import { createIndexWriter, type IndexWriter } from './index/writer.ts';
+import { keyOf } from './layout.ts';
+import { headerFileBytes, parseHeader } from './pack.ts';
+import type { Repository } from './repository.ts';
+import { freeBuffer } from './workers/packer.ts';
+import { openPool, type PoolOptions, type WorkerPool } from './workers/pool.ts';
+import type { ChunksOutcome, ClaimedBlob, FileItem, FileOutcome, FinishedPack, StoredCounts } from './workers/protocol.ts';
+
+/**
+ * Storing blobs: workers encode and pack, this thread stores packs, then index files. `finish` returns only
+ * when everything is durable; the caller writes the snapshot after that, never before.
+ */
+
+export interface BlobStore {
+  readonly pool: WorkerPool;
+  readonly index: BlobIndex;
+  /** Stores the content of files of up to `largeFileBytes`. */
+  saveFiles(items: readonly FileItem[]): Promise<readonly FileOutcome[]>;
+  /** Stores the content of one large file, its chunks on all workers at once. */
+  saveLargeFile(item: FileItem): Promise<FileOutcome>;
+  /** Stores one blob of data. */
+  saveData(bytes: Uint8Array): Promise<Id>;
+  /** Stores a tree. The ID is known at once; storing goes on behind, and a failure shows in `finish`. */
+  saveTree(bytes: Uint8Array): { id: Id; isNew: boolean };
+  /** Resolves when there is room for more trees: bounds memory where storing is slower than walking. */
+  drained(): Promise<void>;
+  /** Writes all open packs and the index. Returns what was added in all. @throws the first failure. */
+  finish(): Promise<StoreTotals>;
+  totals(): StoreTotals;
+  /** Ends the workers. Packs that were not finished are forgotten; what was stored stays, as restic's does. */
+  close(): Promise<void>;
+}
+
+export interface StoreTotals {
+  readonly dataBlobs: number;
+  readonly treeBlobs: number;
+  /** Bytes of new blobs before compression, and as stored. */
+  readonly bytes: number;
+  readonly packedBytes: number;
+  /** Bytes written to storage: packs and index. */
+  readonly packs: number;
+}
+
+export interface StoreOptions extends Omit<PoolOptions, 'table' | 'onPack'> {
+  /** Told of each pack that is stored durably, before it is in any index file. */
+  readonly onStored?: (pack: { readonly id: Id; readonly bytes: number }) => void;
+}
+
+/** Files above this size are cut by one worker and stored by all. */
+export const largeFileBytes = 32 * 1024 * 1024;
+const scanBytes = 64 * 1024 * 1024;
+const chunksPerJob = 4;
+/** Trees handed to workers in one message. */
+const treeBatchBytes = 512 * 1024;
+const treesWaitingBytesMax = 8 * 1024 * 1024;
+
+export function openBlobStore(repository: Repository, index: BlobIndex, options: StoreOptions = {}): BlobStore {
+  const { storage } = repository;
+  const writer: IndexWriter = createIndexWriter(repository);
+  let failure: unknown = null;
+  const totals = { dataBlobs: 0, treeBlobs: 0, bytes: 0, packedBytes: 0, packs: 0 };
+
+  /** Packs on their way to storage. */
+  const storing = new Set<Promise<void>>();
+  let indexing: Promise<void> = Promise.resolve();
+
+  async function storePack(pack: FinishedPack): Promise<void> {
+    const id = pack.id as Id;
+    try {
+      if (failure) return;
+      await storage.save(keyOf('data', id), [new Uint8Array(pack.memory, 0, pack.length)]);
+    } finally {
+      freeBuffer(pack);
+    }
+    options.onStored?.({ id, bytes: pack.length });
+    const blobs = parseHeader(pack.header, pack.blobBytes, id);
+    const number = index.packNumber(id);
+    for (let n = 0; n < blobs.length; n++) {
+      const { offset, length, uncompressedLength } = blobs[n]!;
+      if (pack.entries[n]! >= 0) index.table.settle(pack.entries[n]!, { pack: number, offset, length, uncompressedLength });
+    }
+    totals.packs++;
+    totals.packedBytes += headerFileBytes(0);
+    // Index files are written one at a time, in the order in which packs became durable.
+    indexing = indexing.then(() => writer.add({ id, blobs }));
+    await indexing;
+  }
+
+  const fail = (error: unknown): void => {
+    failure ??= error;
+    pool.cancel();
+  };
+
+  const pool = openPool(repository, {
+    ...options,
+    table: index.table.memory,
+    onPack(pack) {
+      const stored: Promise<void> = storePack(pack)
+        .catch(fail)
+        .finally(() => storing.delete(stored));
+      storing.add(stored);
+    },
+  });
+
+  function count(stored: StoredCounts, kind: 'dataBlobs' | 'treeBlobs'): void {
+    totals[kind] += stored.blobs;
+    totals.bytes += stored.bytes;
+    totals.packedBytes += stored.packedBytes;
+  }
+
+  /** The error that began it all says more than that the work was then cancelled. */
+  const firstFailure = (error: unknown): unknown => failure ?? error;
+
+  let trees: ClaimedBlob[] = [];
+  let treesBytes = 0;
+  let treesUnderWay = 0;
+  let wakeDrained: (() => void)[] = [];
+
+  function sendTrees(): void {
+    if (trees.length === 0) return;
+    const items = trees;
+    const bytes = treesBytes;
+    trees = [];
+    treesBytes = 0;
+    treesUnderWay += bytes;
+    pool
+      .run('blobs', { items }, 0)
+      .then((stored) => count(stored, 'treeBlobs'), fail)
+      .finally(() => {
+        treesUnderWay -= bytes;
+        if (treesUnderWay === 0) treesIdle?.();
+        if (treesUnderWay > treesWaitingBytesMax) return;
+        for (const wake of wakeDrained.splice(0)) wake();
+      });
+  }
+  let treesIdle: (() => void) | null = null;
+
+  async function saveChunks(item: FileItem, cuts: Float64Array): Promise<ChunksOutcome> {
+    const outcome = await pool.run('chunks', { path: item.path, cuts });
+    count(outcome.stored, 'dataBlobs');
+    return outcome;
+  }
+
+  return {
+    pool,
+    index,
+    async saveFiles(items) {
+      try {
+        const outcomes = await pool.run('files', { items });
+        for (const outcome of outcomes) count(outcome.stored, 'dataBlobs');
+        return outcomes;
+      } catch (error) {
+        throw firstFailure(error);
+      }
+    },
+    async saveLargeFile(item) {
+      try {
+        const parts: Promise<ChunksOutcome>[] = [];
+        let start = 0;
+        let problem: FileOutcome['problem'] = null;
+        for (let ended = false; !ended; ) {
+          const scan = await pool.run('scan', { path: item.path, start, bytesMax: scanBytes });
+          problem ??= scan.problem;
+          ended = scan.ended;
+          const { cuts } = scan;
+          for (let n = 0; n + 1 < cuts.length; n += chunksPerJob)
+            parts.push(saveChunks(item, cuts.slice(n, n + chunksPerJob + 1)));
+          start = cuts[cuts.length - 1]!;
+          // One scan may run ahead of the chunks of the one before, no more: the page cache still has them.
+          if (!ended && parts.length > 2 * (scanBytes / (1024 * 1024))) await Promise.all(parts);
+        }
+        const outcomes = await Promise.all(parts);
+        problem ??= outcomes.find((outcome) => outcome.problem)?.problem ?? null;
+        const stored = { blobs: 0, bytes: 0, packedBytes: 0 };
+        for (const outcome of outcomes) {
+          stored.blobs += outcome.stored.blobs;
+          stored.bytes += outcome.stored.bytes;
+          stored.packedBytes += outcome.stored.packedBytes;
+        }
+        const content = problem ? null : Buffer.concat(outcomes.map((outcome) => outcome.content!));
+        return { content, size: start, changed: start !== item.size, stored, problem };
+      } catch (error) {
+        throw firstFailure(error);
+      }
+    },
+    async saveData(bytes) {
+      try {
+        const { id, stored } = await pool.run('data', { bytes });
+        count(stored, 'dataBlobs');
+        return idOfBytes(id);
+      } catch (error) {
+        throw firstFailure(error);
+      }
+    },
+    saveTree(bytes) {
+      const id = sha256(bytes);
+      const entry = index.table.claim('tree', id);
+      if (entry >= 0) {
+        trees.push({ type: 'tree', id, entry, bytes });
+        treesBytes += bytes.length;
+        if (treesBytes >= treeBatchBytes) sendTrees();
+      }
+      return { id: idOfBytes(id), isNew: entry >= 0 };
+    },
+    async drained() {
+      if (failure) throw failure;
+      if (treesUnderWay <= treesWaitingBytesMax) return;
+      await new Promise<void>((resolve) => wakeDrained.push(resolve));
+      if (failure) throw failure;
+    },
+    async finish() {
+      try {
+        sendTrees();
+        if (treesUnderWay > 0) await new Promise<void>((resolve) => (treesIdle = resolve));
+        const flushes = Array.from({ length: pool.size }, (_, worker) => worker);
+        if (!failure) await Promise.all(flushes.filter(pool.started).map((worker) => pool.run('flush', null, worker)));
+        while (storing.size > 0) await Promise.all(storing);
+        if (failure) throw failure;
+        await writer.finish();
+        return { ...totals };
+      } catch (error) {
+        throw firstFailure(error);
+      }
+    },
+    totals: () => ({ ...totals }),
+    async close() {
+      failure ??= new LifeboatError('cancelled', 'the store was closed');
+      await pool.close();
+      await Promise.all(storing);
+    },
+  };
+}
