@@ -220,7 +220,7 @@ const notPlain = /[^\0-\x7f]/;
  * Text for bytes that may not be UTF-8 (user names, attribute names): an invalid byte becomes the unpaired
  * surrogate U+DC00 + byte, so that nothing is lost in memory and the tree says `\ufffd` as restic's does.
  */
-export function textOfBytes(bytes: string): string {
+export function losslessText(bytes: string): string {
   if (!notPlain.test(bytes)) return bytes;
   let out = '';
   for (let at = 0; at < bytes.length; at += runeBytes) {
@@ -231,8 +231,8 @@ export function textOfBytes(bytes: string): string {
   return out;
 }
 
-/** The reverse of `textOfBytes`. */
-export function bytesOfText(text: string): ByteString {
+/** The reverse of `losslessText`. */
+export function bytesOfLosslessText(text: string): ByteString {
   if (!notPlain.test(text)) return text as ByteString;
   let out = '';
   for (const character of text) {

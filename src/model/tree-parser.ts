@@ -1,5 +1,5 @@
 import type { ByteString } from '../core/bytestring.ts';
-import { goUnquote, textOfBytes } from './go-text.ts';
+import { goUnquote, losslessText } from './go-text.ts';
 import type { Id } from './id.ts';
 import { JsonReader } from './json-reader.ts';
 import type { ExtendedAttribute, NodeType, TreeNode } from './node.ts';
@@ -108,7 +108,7 @@ function readAttribute(reader: JsonReader): ExtendedAttribute {
   do {
     const key = reader.string();
     reader.expect(0x3a);
-    if (key === 'name' && !reader.takeNull()) name = textOfBytes(reader.string());
+    if (key === 'name' && !reader.takeNull()) name = losslessText(reader.string());
     else if (key === 'value') value = reader.takeNull() ? null : readBase64(reader);
     else if (key !== 'name') reader.skipValue();
   } while (reader.takeComma(0x7d));
@@ -129,7 +129,7 @@ function readRawMembers(reader: JsonReader): Record<string, string> {
   const members: [string, string][] = [];
   if (reader.takeClose(0x7d)) return {};
   do {
-    const key = textOfBytes(reader.string());
+    const key = losslessText(reader.string());
     reader.expect(0x3a);
     const start = reader.skipValue();
     members.push([key, reader.bytes.toString('utf8', start, reader.at)]);
@@ -151,7 +151,7 @@ const knownTypes: readonly NodeType[] = [
 function readType(reader: JsonReader): NodeType {
   const guess = reader.bytes[reader.at + 1] === 0x64 ? 'dir' : 'file';
   const text = reader.stringLike(guess);
-  return (knownTypes.find((type) => type === text) ?? textOfBytes(text)) as NodeType;
+  return (knownTypes.find((type) => type === text) ?? losslessText(text)) as NodeType;
 }
 
 function readField(reader: JsonReader, node: TreeNode, field: number, neighbour: Neighbour): void {
@@ -182,13 +182,13 @@ function readField(reader: JsonReader, node: TreeNode, field: number, neighbour:
       break;
     case 8: {
       const user = reader.stringLike(neighbour.user);
-      node.user = user === neighbour.user ? user : textOfBytes(user);
+      node.user = user === neighbour.user ? user : losslessText(user);
       neighbour.user = user;
       break;
     }
     case 9: {
       const group = reader.stringLike(neighbour.group);
-      node.group = group === neighbour.group ? group : textOfBytes(group);
+      node.group = group === neighbour.group ? group : losslessText(group);
       neighbour.group = group;
       break;
     }
@@ -228,7 +228,7 @@ function readField(reader: JsonReader, node: TreeNode, field: number, neighbour:
       node.subtree = reader.hexId() as Id;
       break;
     case 21:
-      node.error = textOfBytes(reader.string());
+      node.error = losslessText(reader.string());
       break;
     default:
       reader.skipValue();

@@ -1,6 +1,6 @@
 import type { ByteString } from '../core/bytestring.ts';
 import { isUtf8, toText } from '../core/bytestring.ts';
-import { bytesOfText, goJsonInside, goQuote } from './go-text.ts';
+import { bytesOfLosslessText, goJsonInside, goQuote } from './go-text.ts';
 import type { TreeNode } from './node.ts';
 
 export { parseTree } from './tree-parser.ts';
@@ -19,7 +19,7 @@ function nameInside(name: string): string {
 }
 
 function textInside(text: string): string {
-  return special.test(text) ? goJsonInside(bytesOfText(text)) : text;
+  return special.test(text) ? goJsonInside(bytesOfLosslessText(text)) : text;
 }
 
 function bytesInside(bytes: string): string {
@@ -28,7 +28,7 @@ function bytesInside(bytes: string): string {
 
 /** What json.Marshal does to a RawMessage: insignificant space goes, HTML is escaped. In bytes. */
 function compactRaw(raw: string): string {
-  if (!needsCompacting.test(raw)) return bytesOfText(raw);
+  if (!needsCompacting.test(raw)) return bytesOfLosslessText(raw);
   let out = '';
   let inString = false;
   for (let at = 0; at < raw.length; at++) {
@@ -42,7 +42,7 @@ function compactRaw(raw: string): string {
       if (inString && unit === '\\') out += raw[++at] ?? '';
     }
   }
-  return bytesOfText(out);
+  return bytesOfLosslessText(out);
 }
 
 function rareFields(node: TreeNode): string {
@@ -62,7 +62,7 @@ function rareFields(node: TreeNode): string {
   }
   if (node.generic_attributes) {
     const members = Object.entries(node.generic_attributes)
-      .map(([key, raw]) => ({ key: bytesOfText(key), raw }))
+      .map(([key, raw]) => ({ key: bytesOfLosslessText(key), raw }))
       .sort((a, b) => (a.key < b.key ? -1 : 1))
       .map(({ key, raw }) => `"${bytesInside(key)}":${compactRaw(raw)}`);
     if (members.length > 0) out += `,"generic_attributes":{${members.join(',')}}`;
