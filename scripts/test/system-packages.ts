@@ -33,15 +33,15 @@ export function hasCommand(command: string): boolean {
   return folders.some((folder) => folder !== '' && isExecutable(join(folder, command)));
 }
 
-function apt(...args: string[]): boolean {
+/** Runs apt-get and returns what went wrong, or null. */
+function apt(...args: string[]): string | null {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const { status, stderr } = spawnSync('apt-get', ['-qq', ...args], {
+  const { status, stderr, error } = spawnSync('apt-get', ['-qq', ...args], {
     env,
     encoding: 'utf8',
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  if (status !== 0 && args[0] !== 'install') console.error(stderr.trim());
-  return status === 0;
+  return status === 0 ? null : (error?.message ?? stderr.trim());
 }
 
 /**
@@ -54,7 +54,11 @@ export function installSystemPackages(): void {
   if (process.getuid?.() === 0 && hasCommand('apt-get')) {
     console.log(`> install: ${missing.join(' ')}`);
     const install = ['install', '-y', '--no-install-recommends', ...missing];
-    if (apt(...install) || (apt('update') && apt(...install))) return;
+    if (apt(...install) === null) return;
+    // The package lists may be old or absent, as in a fresh container.
+    const problem = apt('update') ?? apt(...install);
+    if (problem === null) return;
+    console.error(problem);
   }
   console.error(`These packages are missing and some tests need them: ${missing.join(' ')}`);
   console.error(`Install them with: sudo apt-get update && sudo apt-get install ${missing.join(' ')}`);
