@@ -1,6 +1,6 @@
 import { LifeboatError } from '../core/errors.ts';
-import { blockBytes, type Ctr, type Ecb } from './aes.ts';
-import { bindNative } from './native.ts';
+import { blockBytes, type Ctr, ctrKeyBytes, type Ecb } from './cipher.ts';
+import { bindNative, nativeMemory } from './native.ts';
 
 const signatures = {
   EVP_CIPHER_CTX_new: { arguments: [], return: 'pointer' },
@@ -8,58 +8,53 @@ const signatures = {
   EVP_CIPHER_CTX_set_padding: { arguments: ['pointer', 'int32'], return: 'int32' },
   EVP_aes_256_ctr: { arguments: [], return: 'pointer' },
   EVP_aes_128_ecb: { arguments: [], return: 'pointer' },
-  EVP_EncryptInit_ex: { arguments: ['pointer', 'pointer', 'pointer', 'buffer', 'buffer'], return: 'int32' },
-  EVP_EncryptUpdate: { arguments: ['pointer', 'buffer', 'buffer', 'buffer', 'int32'], return: 'int32' },
+  EVP_EncryptInit_ex: { arguments: ['pointer', 'pointer', 'pointer', 'pointer', 'pointer'], return: 'int32' },
+  EVP_EncryptUpdate: { arguments: ['pointer', 'pointer', 'pointer', 'pointer', 'int32'], return: 'int32' },
 } as const;
 
 function bind() {
-  return bindNative(signatures);
+  const openssl = bindNative(signatures);
+  const written = nativeMemory(4);
+  const small = nativeMemory(ctrKeyBytes);
+  if (openssl === null || written === null || small === null) return null;
+  return {
+    openssl,
+    /** Keys, counters and blocks pass through here. */
+    small,
+    /** Where OpenSSL notes how many bytes it wrote. */
+    written,
+    writtenCount: new Int32Array(written.bytes.buffer, 0, 1),
+  };
 }
 
-type OpenSsl = NonNullable<ReturnType<typeof bind>>;
-
-let bound: OpenSsl | null | undefined;
+let bound: ReturnType<typeof bind> | undefined;
 
 /** Contexts live as long as the object that uses them. */
-const released = new FinalizationRegistry<bigint>((context) => bound?.EVP_CIPHER_CTX_free(context));
-
-/** Where OpenSSL notes how many bytes it wrote. Longer than what V8 keeps inside its moving heap. */
-const written = new Uint8Array(128);
-const writtenWord = new DataView(written.buffer);
+const released = new FinalizationRegistry<bigint>((context) => bound?.openssl.EVP_CIPHER_CTX_free(context));
 
 function failed(what: string): LifeboatError {
   return new LifeboatError('internal', `OpenSSL refused to ${what}`);
 }
 
-function update(openssl: OpenSsl, context: bigint, src: Uint8Array, dst: Uint8Array): void {
-  if (dst.length < src.length) throw new RangeError(`${src.length} bytes do not fit into ${dst.length}`);
-  if (src.length === 0) return;
-  const done = openssl.EVP_EncryptUpdate(context, dst, written, src, src.length);
-  if (done !== 1 || writtenWord.getInt32(0, littleEndian) !== src.length)
-    throw failed(`encrypt ${src.length} bytes`);
-}
-
-const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-
 /** OpenSSL's AES-256-CTR with one context for all calls. Null where it is out of reach. */
 export function createNativeCtr(key: Uint8Array): Ctr | null {
   bound ??= bind();
-  const openssl = bound;
-  if (openssl === null) return null;
+  if (bound === null) return null;
+  const { openssl, small, written, writtenCount } = bound;
   const context = openssl.EVP_CIPHER_CTX_new();
-  const initialized = openssl.EVP_EncryptInit_ex(
-    context,
-    openssl.EVP_aes_256_ctr(),
-    0n,
-    key,
-    new Uint8Array(blockBytes),
-  );
+  small.bytes.set(key);
+  const initialized = openssl.EVP_EncryptInit_ex(context, openssl.EVP_aes_256_ctr(), 0n, small.pointer, 0n);
+  small.bytes.fill(0);
   const ctr: Ctr = {
     crypt(iv, src, dst) {
       if (iv.length !== blockBytes) throw new RangeError(`AES counter has ${iv.length} bytes, not 16`);
+      if (dst.length < src.length) throw new RangeError(`${src.length} bytes do not fit into ${dst.length}`);
+      if (src.length === 0) return;
+      small.bytes.set(iv);
       // Key and cipher stay, the counter starts anew.
-      if (openssl.EVP_EncryptInit_ex(context, 0n, 0n, null, iv) !== 1) throw failed('set an IV');
-      update(openssl, context, src, dst);
+      if (openssl.EVP_EncryptInit_ex(context, 0n, 0n, 0n, small.pointer) !== 1) throw failed('set an IV');
+      const done = openssl.EVP_EncryptUpdate(context, dst, written.pointer, src, src.length);
+      if (done !== 1 || writtenCount[0] !== src.length) throw failed(`encrypt ${src.length} bytes`);
     },
   };
   released.register(ctr, context);
@@ -69,19 +64,25 @@ export function createNativeCtr(key: Uint8Array): Ctr | null {
 /** OpenSSL's AES-128-ECB with one context for all calls. Null where it is out of reach. */
 export function createNativeEcb(key: Uint8Array): Ecb | null {
   bound ??= bind();
-  const openssl = bound;
-  if (openssl === null) return null;
+  if (bound === null) return null;
+  const { openssl, small, written, writtenCount } = bound;
   const context = openssl.EVP_CIPHER_CTX_new();
-  const initialized =
-    openssl.EVP_EncryptInit_ex(context, openssl.EVP_aes_128_ecb(), 0n, key, null) === 1 &&
-    openssl.EVP_CIPHER_CTX_set_padding(context, 0) === 1;
+  small.bytes.set(key);
+  const initialized = openssl.EVP_EncryptInit_ex(context, openssl.EVP_aes_128_ecb(), 0n, small.pointer, 0n);
+  small.bytes.fill(0);
+  const padded = openssl.EVP_CIPHER_CTX_set_padding(context, 0);
   const ecb: Ecb = {
     encrypt(block, out = new Uint8Array(blockBytes)) {
       if (block.length !== blockBytes) throw new RangeError(`AES block has ${block.length} bytes, not 16`);
-      update(openssl, context, block, out);
+      if (out.length < blockBytes) throw new RangeError(`an AES block does not fit into ${out.length} bytes`);
+      small.bytes.set(block);
+      const { pointer } = small;
+      const done = openssl.EVP_EncryptUpdate(context, pointer, written.pointer, pointer, blockBytes);
+      if (done !== 1 || writtenCount[0] !== blockBytes) throw failed('encrypt a block');
+      for (let i = 0; i < blockBytes; i++) out[i] = small.bytes[i] ?? 0;
       return out;
     },
   };
   released.register(ecb, context);
-  return initialized ? ecb : null;
+  return initialized === 1 && padded === 1 ? ecb : null;
 }

@@ -1,5 +1,5 @@
 import { createCipheriv } from 'node:crypto';
-import { blockBytes, type Ctr, type Ecb } from './aes.ts';
+import { blockBytes, type Ctr, type Ecb } from './cipher.ts';
 
 /** `node:crypto`: one cipher object for each call, because none can be given another IV. */
 export function createNodeCtr(key: Uint8Array): Ctr {

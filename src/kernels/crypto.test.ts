@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { createCipheriv, createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Ctr, createCtr, createEcb, type Ecb } from './aes.ts';
+import { createCtr, createEcb } from './aes.ts';
 import { createNativeCtr, createNativeEcb } from './aes-native.ts';
 import { createNodeCtr, createNodeEcb } from './aes-node.ts';
+import type { Ctr, Ecb } from './cipher.ts';
 import { createNativeSha256, nodeSha256, type Sha256, sha256 } from './sha256.ts';
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');

@@ -46,6 +46,21 @@ export function bindNative<const T extends FunctionDefinitions>(
   }
 }
 
+export interface NativeMemory {
+  readonly bytes: Uint8Array;
+  /** Address of `bytes[0]`, good as long as `bytes` is referenced. Passing it costs a tenth of passing an array. */
+  readonly pointer: bigint;
+}
+
+/** Zeroed memory that does not move, for contexts and small arguments. Null where there is no FFI. */
+export function nativeMemory(length: number): NativeMemory | null {
+  if (cached === undefined) cached = loadFfi();
+  if (cached === null) return null;
+  // An array as short as a digest would lie in V8's own heap, which the garbage collector moves about.
+  const bytes = new Uint8Array(new ArrayBuffer(Math.max(length, 256)), 0, length);
+  return { bytes, pointer: cached.getRawPointer(bytes) };
+}
+
 /** Takes what `build` makes if `passes` says that it works, and null if it is missing, wrong or throws. */
 export function selfTested<T>(build: () => T | null, passes: (kernel: T) => boolean): T | null {
   try {

@@ -1,5 +1,5 @@
 import { instantiateKernels } from './load.ts';
-import { bindNative, selfTested } from './native.ts';
+import { bindNative, nativeMemory, selfTested } from './native.ts';
 
 /**
  * Poly1305 (RFC 8439 section 2.5). The key is r and s, 16 bytes each; r may be stored unclamped, as restic
@@ -14,7 +14,6 @@ export const poly1305KeyBytes = 32;
 export const poly1305TagBytes = 16;
 
 function checkLengths(key: Uint8Array, out: Uint8Array): void {
-  // The native version reads and writes by address: a short array would be memory corruption.
   if (key.length !== poly1305KeyBytes) throw new RangeError(`Poly1305 key has ${key.length} bytes, not 32`);
   if (out.length < poly1305TagBytes) throw new RangeError(`Poly1305 tag needs 16 bytes, not ${out.length}`);
 }
@@ -23,18 +22,22 @@ function checkLengths(key: Uint8Array, out: Uint8Array): void {
 export function createNativePoly1305(): Poly1305 | null {
   const openssl = bindNative({
     Poly1305_ctx_size: { arguments: [], return: 'uint64' },
-    Poly1305_Init: { arguments: ['buffer', 'buffer'], return: 'void' },
-    Poly1305_Update: { arguments: ['buffer', 'buffer', 'uint64'], return: 'void' },
-    Poly1305_Final: { arguments: ['buffer', 'buffer'], return: 'void' },
+    Poly1305_Init: { arguments: ['pointer', 'pointer'], return: 'void' },
+    Poly1305_Update: { arguments: ['pointer', 'buffer', 'uint64'], return: 'void' },
+    Poly1305_Final: { arguments: ['pointer', 'pointer'], return: 'void' },
   });
   if (openssl === null) return null;
-  // Larger than what V8 keeps inside its moving heap, with room to spare for alignment.
-  const context = new Uint8Array(Math.max(1024, Number(openssl.Poly1305_ctx_size()) + 64));
+  const context = nativeMemory(Number(openssl.Poly1305_ctx_size()));
+  const keyCopy = nativeMemory(poly1305KeyBytes);
+  const tag = nativeMemory(poly1305TagBytes);
+  if (context === null || keyCopy === null || tag === null) return null;
   return (key, message, out = new Uint8Array(poly1305TagBytes)) => {
     checkLengths(key, out);
-    openssl.Poly1305_Init(context, key);
-    if (message.length > 0) openssl.Poly1305_Update(context, message, BigInt(message.length));
-    openssl.Poly1305_Final(context, out);
+    keyCopy.bytes.set(key);
+    openssl.Poly1305_Init(context.pointer, keyCopy.pointer);
+    if (message.length > 0) openssl.Poly1305_Update(context.pointer, message, BigInt(message.length));
+    openssl.Poly1305_Final(context.pointer, tag.pointer);
+    out.set(tag.bytes);
     return out;
   };
 }
