@@ -156,6 +156,19 @@ export function goJsonInside(bytes: string): string {
   return out;
 }
 
+const unpairedSurrogate = /[\ud800-\udfff]/;
+
+/** The same for text; an unpaired surrogate stands for bytes that are not UTF-8. */
+export function goJsonInsideOfText(text: string): string {
+  if (text.isWellFormed()) return goJsonInside(bytesOfLosslessText(text));
+  let out = '';
+  for (const character of text) {
+    const isUnpaired = character.length === 1 && unpairedSurrogate.test(character);
+    out += isUnpaired ? '\\ufffd' : goJsonInside(bytesOfLosslessText(character));
+  }
+  return out;
+}
+
 const jsonUnescaped: Readonly<Record<string, string>> = {
   b: '\b',
   f: '\f',
@@ -231,14 +244,40 @@ export function losslessText(bytes: string): string {
   return out;
 }
 
-/** The reverse of `losslessText`. */
+/** Stands in text for `\\ufffd` in JSON: bytes that were not UTF-8 when Go wrote them, lost since. */
+const lostBytes = '\udffd';
+const jsonEscapes = /\\(?:u.{4}|.)/gs;
+
+/**
+ * The text that a JSON string stands for, given what lies between its quotes, so that the same bytes come of
+ * writing it again. Null as for `goJsonBytes`.
+ */
+export function goJsonText(inside: string): string | null {
+  const parts: string[] = [];
+  let start = 0;
+  for (const { 0: found, index } of inside.includes('\\ufffd') ? inside.matchAll(jsonEscapes) : []) {
+    if (found !== '\\ufffd') continue;
+    parts.push(inside.slice(start, index));
+    start = index + found.length;
+  }
+  parts.push(inside.slice(start));
+  const texts: string[] = [];
+  for (const part of parts) {
+    const bytes = goJsonBytes(part);
+    if (bytes === null) return null;
+    texts.push(losslessText(bytes));
+  }
+  return texts.join(lostBytes);
+}
+
+/** The reverse of `losslessText`; what is lost comes out as U+FFFD. */
 export function bytesOfLosslessText(text: string): ByteString {
   if (!notPlain.test(text)) return text as ByteString;
   let out = '';
   for (const character of text) {
     const rune = character.codePointAt(0)!;
     if (rune >= 0xdc80 && rune <= 0xdcff) out += String.fromCharCode(rune - 0xdc00);
-    else if (rune >= 0xd800 && rune <= 0xdfff) out += '\xff';
+    else if (rune >= 0xd800 && rune <= 0xdfff) out += '\xef\xbf\xbd';
     else out += encodeRune(rune);
   }
   return out as ByteString;

@@ -1,6 +1,6 @@
 import type { ByteString } from '../core/bytestring.ts';
 import { LifeboatError } from '../core/errors.ts';
-import { goJsonBytes } from './go-text.ts';
+import { goJsonBytes, goJsonText } from './go-text.ts';
 import type { U64 } from './node.ts';
 
 /**
@@ -19,6 +19,11 @@ const numberPattern = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /** 1 for the ASCII codes of lower-case hex digits. */
 const isHex = new Uint8Array(256);
 for (const digit of '0123456789abcdef') isHex[digit.charCodeAt(0)] = 1;
+
+/** 1 for what stands for itself in a string. */
+const isPlain = new Uint8Array(256).fill(1, 0x20, 0x7f);
+isPlain[quote] = 0;
+isPlain[backslash] = 0;
 
 export class JsonReader {
   readonly bytes: Buffer;
@@ -117,25 +122,31 @@ export class JsonReader {
     this.skipString();
     const inside = this.bytes.toString('latin1', this.insideStart, this.insideEnd);
     if (this.insidePlain) return inside as ByteString;
-    const text = goJsonBytes(inside);
-    if (text === null) this.fail('a malformed string', this.insideStart);
-    return text;
+    return goJsonBytes(inside) ?? this.fail('a malformed string', this.insideStart);
   }
 
-  /** A string that mostly equals `likely` (plain ASCII): saves making another one. */
-  stringLike(likely: string): ByteString {
+  /** A string as text, see `goJsonText`. */
+  text(): string {
+    this.skipString();
+    const inside = this.bytes.toString('latin1', this.insideStart, this.insideEnd);
+    if (this.insidePlain) return inside;
+    return goJsonText(inside) ?? this.fail('a malformed string', this.insideStart);
+  }
+
+  /** Text that mostly equals `likely`: saves making another one. */
+  textLike(likely: string): string {
     const bytes = this.bytes;
     const start = this.at + 1;
     const end = start + likely.length;
     if (likely !== '' && bytes[this.at] === quote && bytes[end] === quote) {
       let at = start;
-      while (at < end && bytes[at] === likely.charCodeAt(at - start)) at++;
+      while (at < end && isPlain[bytes[at]!] === 1 && bytes[at] === likely.charCodeAt(at - start)) at++;
       if (at === end) {
         this.at = end + 1;
-        return likely as ByteString;
+        return likely;
       }
     }
-    return this.string();
+    return this.text();
   }
 
   /** 64 hex digits in quotes. */

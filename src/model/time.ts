@@ -143,7 +143,7 @@ export function formatTime(
 }
 
 /** RFC 3339 of a count of milliseconds since 1970 (Date.now()), in this machine's zone. */
-export function formatLocalMilliseconds(milliseconds: number): Rfc3339 {
+export function formatMilliseconds(milliseconds: number): Rfc3339 {
   const seconds = Math.floor(milliseconds / 1000);
   return formatTime(seconds, Math.round((milliseconds - seconds * 1000) * 1e6) % 1e9);
 }

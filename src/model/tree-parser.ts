@@ -1,5 +1,5 @@
 import type { ByteString } from '../core/bytestring.ts';
-import { goUnquote, losslessText } from './go-text.ts';
+import { goUnquote } from './go-text.ts';
 import type { Id } from './id.ts';
 import { JsonReader } from './json-reader.ts';
 import type { ExtendedAttribute, NodeType, TreeNode } from './node.ts';
@@ -77,7 +77,7 @@ function readName(reader: JsonReader): ByteString {
 /** Three quarters of the times in a tree repeat the one before. */
 function readTime(reader: JsonReader, neighbour: Neighbour): string {
   const start = reader.at;
-  const text = reader.stringLike(neighbour.time);
+  const text = reader.textLike(neighbour.time);
   if (text === neighbour.time) return text;
   if (!timeShape.test(text)) reader.fail('not a time', start);
   neighbour.time = text;
@@ -108,7 +108,7 @@ function readAttribute(reader: JsonReader): ExtendedAttribute {
   do {
     const key = reader.string();
     reader.expect(0x3a);
-    if (key === 'name' && !reader.takeNull()) name = losslessText(reader.string());
+    if (key === 'name' && !reader.takeNull()) name = reader.text();
     else if (key === 'value') value = reader.takeNull() ? null : readBase64(reader);
     else if (key !== 'name') reader.skipValue();
   } while (reader.takeComma(0x7d));
@@ -129,7 +129,7 @@ function readRawMembers(reader: JsonReader): Record<string, string> {
   const members: [string, string][] = [];
   if (reader.takeClose(0x7d)) return {};
   do {
-    const key = losslessText(reader.string());
+    const key = reader.text();
     reader.expect(0x3a);
     const start = reader.skipValue();
     members.push([key, reader.bytes.toString('utf8', start, reader.at)]);
@@ -150,8 +150,8 @@ const knownTypes: readonly NodeType[] = [
 
 function readType(reader: JsonReader): NodeType {
   const guess = reader.bytes[reader.at + 1] === 0x64 ? 'dir' : 'file';
-  const text = reader.stringLike(guess);
-  return (knownTypes.find((type) => type === text) ?? losslessText(text)) as NodeType;
+  const text = reader.textLike(guess);
+  return (knownTypes.find((type) => type === text) ?? text) as NodeType;
 }
 
 function readField(reader: JsonReader, node: TreeNode, field: number, neighbour: Neighbour): void {
@@ -180,18 +180,14 @@ function readField(reader: JsonReader, node: TreeNode, field: number, neighbour:
     case 7:
       node.gid = reader.u32();
       break;
-    case 8: {
-      const user = reader.stringLike(neighbour.user);
-      node.user = user === neighbour.user ? user : losslessText(user);
-      neighbour.user = user;
+    case 8:
+      node.user = reader.textLike(neighbour.user);
+      neighbour.user = node.user;
       break;
-    }
-    case 9: {
-      const group = reader.stringLike(neighbour.group);
-      node.group = group === neighbour.group ? group : losslessText(group);
-      neighbour.group = group;
+    case 9:
+      node.group = reader.textLike(neighbour.group);
+      neighbour.group = node.group;
       break;
-    }
     case 10:
       node.inode = reader.u64();
       break;
@@ -228,7 +224,7 @@ function readField(reader: JsonReader, node: TreeNode, field: number, neighbour:
       node.subtree = reader.hexId() as Id;
       break;
     case 21:
-      node.error = losslessText(reader.string());
+      node.error = reader.text();
       break;
     default:
       reader.skipValue();

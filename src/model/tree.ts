@@ -1,6 +1,6 @@
 import type { ByteString } from '../core/bytestring.ts';
 import { isUtf8, toText } from '../core/bytestring.ts';
-import { bytesOfLosslessText, goJsonInside, goQuote } from './go-text.ts';
+import { bytesOfLosslessText, goJsonInside, goJsonInsideOfText, goQuote } from './go-text.ts';
 import type { TreeNode } from './node.ts';
 
 export { parseTree } from './tree-parser.ts';
@@ -19,7 +19,7 @@ function nameInside(name: string): string {
 }
 
 function textInside(text: string): string {
-  return special.test(text) ? goJsonInside(bytesOfLosslessText(text)) : text;
+  return special.test(text) ? goJsonInsideOfText(text) : text;
 }
 
 function bytesInside(bytes: string): string {
