@@ -156,6 +156,8 @@ export const posixPrograms: PosixCalls = {
     runXattr('setfattr', ['-h', '-x', toText(name), end], path);
   },
   setTimes(path, atime, mtime, follow) {
+    // touch -c says nothing about a file that is not there.
+    lstatSync(toPath(path));
     const nofollow = follow ? [] : ['-h'];
     const first = run('touch', ['-c', ...nofollow, '-a', '-d', timeArgument(atime), end], path);
     const second = run('touch', ['-c', ...nofollow, '-m', '-d', timeArgument(mtime), end], path);
