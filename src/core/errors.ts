@@ -15,29 +15,69 @@ interface ErrorKind {
 const kind = (exit: number, retryable: boolean, hint: string): ErrorKind => ({ exit, retryable, hint });
 
 export const errorRegistry = {
-  'usage': kind(1, false, 'run `lifeboat help` or `lifeboat help COMMAND` to see the options'),
-  'internal': kind(1, false, 'this is a defect in Lifeboat; please report it with the output of the same command under LIFEBOAT_DEBUG=1'),
-  'cancelled': kind(130, true, 'run the same command again; what was already stored is reused'),
-  'incomplete-backup': kind(3, true, 'a snapshot was saved without the items listed above; make them readable and run the backup again'),
+  usage: kind(1, false, 'run `lifeboat help` or `lifeboat help COMMAND` to see the options'),
+  internal: kind(
+    1,
+    false,
+    'this is a defect in Lifeboat; please report it with the output of the same command under LIFEBOAT_DEBUG=1',
+  ),
+  cancelled: kind(130, true, 'run the same command again; what was already stored is reused'),
+  'incomplete-backup': kind(
+    3,
+    true,
+    'a snapshot was saved without the items listed above; make them readable and run the backup again',
+  ),
   'repository-missing': kind(10, false, 'check the path, or create a repository there with `lifeboat init`'),
   'repository-exists': kind(1, false, 'choose another location, or use the repository that is there'),
   'repository-foreign': kind(1, false, 'check that the path points to a restic or Lifeboat repository'),
   'repository-version': kind(1, false, 'this repository was written by a newer version; update Lifeboat'),
-  'repository-damaged': kind(1, false, 'run `lifeboat check --read-data` to see the extent, then `lifeboat repair`'),
-  'repository-locked': kind(11, true, 'wait until the other process has finished, or use --retry-lock; if it no longer runs, `lifeboat unlock`'),
-  'lock-lost': kind(11, true, 'another process removed this lock or the storage was out of reach too long; run the command again'),
-  'lock-invalid': kind(11, false, 'make sure that no process uses the repository, then run `lifeboat unlock --remove-all`'),
+  'repository-damaged': kind(
+    1,
+    false,
+    'run `lifeboat check --read-data` to see the extent, then `lifeboat repair`',
+  ),
+  'repository-locked': kind(
+    11,
+    true,
+    'wait until the other process has finished, or use --retry-lock; if it no longer runs, `lifeboat unlock`',
+  ),
+  'lock-lost': kind(
+    11,
+    true,
+    'another process removed this lock or the storage was out of reach too long; run the command again',
+  ),
+  'lock-invalid': kind(
+    11,
+    false,
+    'make sure that no process uses the repository, then run `lifeboat unlock --remove-all`',
+  ),
   'password-wrong': kind(12, false, 'check LIFEBOAT_PASSWORD, the password file or the recovery kit'),
-  'password-missing': kind(1, false, 'give --password-file FILE or --password-command CMD, or set LIFEBOAT_PASSWORD'),
+  'password-missing': kind(
+    1,
+    false,
+    'give --password-file FILE or --password-command CMD, or set LIFEBOAT_PASSWORD',
+  ),
   'storage-missing-file': kind(1, false, 'the file is not in the repository; run `lifeboat check`'),
-  'storage-full': kind(1, true, 'free space at the repository, then run the command again; nothing that was stored is lost'),
+  'storage-full': kind(
+    1,
+    true,
+    'free space at the repository, then run the command again; nothing that was stored is lost',
+  ),
   'storage-denied': kind(1, false, 'check owner and permissions of the repository'),
   'storage-failed': kind(1, true, 'check the disk and the system log, then run the command again'),
   'snapshot-missing': kind(1, false, 'run `lifeboat snapshots` to see which snapshots exist'),
   'path-missing': kind(1, false, 'check the path; `lifeboat ls SNAPSHOT` lists what a snapshot holds'),
   'source-unreadable': kind(1, false, 'check the path and its permissions'),
-  'target-failed': kind(1, true, 'check space and permissions at the target, then run the restore again; files already restored are kept'),
-  'tree-unsafe': kind(1, false, 'the snapshot holds an entry that must not be restored; run `lifeboat check` and restore other parts with --include'),
+  'target-failed': kind(
+    1,
+    true,
+    'check space and permissions at the target, then run the restore again; files already restored are kept',
+  ),
+  'tree-unsafe': kind(
+    1,
+    false,
+    'the snapshot holds an entry that must not be restored; run `lifeboat check` and restore other parts with --include',
+  ),
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof errorRegistry;

@@ -34,9 +34,12 @@ export function createBlobDecoder(sealer: Sealer): BlobDecoder {
 
   return {
     decode({ id, uncompressedLength }, sealed) {
-      const damaged = (why: string, cause?: unknown) => new LifeboatError('repository-damaged', `blob ${id} ${why}`, { cause });
-      if (uncompressedLength > blobBytesMax) throw damaged(`claims to unpack to ${uncompressedLength} bytes; refused`);
-      if (opened.length < sealed.length) opened = Buffer.allocUnsafeSlow(Math.max(sealed.length + (sealed.length >> 2), 65536));
+      const damaged = (why: string, cause?: unknown) =>
+        new LifeboatError('repository-damaged', `blob ${id} ${why}`, { cause });
+      if (uncompressedLength > blobBytesMax)
+        throw damaged(`claims to unpack to ${uncompressedLength} bytes; refused`);
+      if (opened.length < sealed.length)
+        opened = Buffer.allocUnsafeSlow(Math.max(sealed.length + (sealed.length >> 2), 65536));
       if (sealed.length < sealOverheadBytes) throw damaged('is shorter than an envelope');
       const payload = sealer.open(sealed, opened);
       if (!payload) throw damaged('cannot be decrypted: it is damaged');
@@ -45,7 +48,10 @@ export function createBlobDecoder(sealer: Sealer): BlobDecoder {
         if (unpacked.length < uncompressedLength)
           unpacked = Buffer.allocUnsafeSlow(Math.max(uncompressedLength + (uncompressedLength >> 2), 65536));
         try {
-          plaintext = unpacked.subarray(0, decompressor.decompress(payload, unpacked.subarray(0, uncompressedLength)));
+          plaintext = unpacked.subarray(
+            0,
+            decompressor.decompress(payload, unpacked.subarray(0, uncompressedLength)),
+          );
         } catch (error) {
           throw damaged(`cannot be decompressed: ${messageOf(error)}`, error);
         }

@@ -30,7 +30,8 @@ export function openBlobReader(repository: Repository, index: BlobIndex): BlobRe
     for (const { packId, offset, length, uncompressedLength } of copies) {
       try {
         const sealed = await repository.storage.load(keyOf('data', packId), { offset, length });
-        if (sealed.length !== length) throw new LifeboatError('repository-damaged', `pack ${packId} ends before ${type} blob ${id}`);
+        if (sealed.length !== length)
+          throw new LifeboatError('repository-damaged', `pack ${packId} ends before ${type} blob ${id}`);
         return Buffer.from(decoder.decode({ id, uncompressedLength }, sealed));
       } catch (error) {
         // Another pack may hold an intact copy; the last failure is reported when none does.
@@ -49,7 +50,8 @@ export function openBlobReader(repository: Repository, index: BlobIndex): BlobRe
       if (order) throw new LifeboatError('repository-damaged', `tree ${id}: ${order}`);
       for (const { name } of nodes) {
         const why = unsafeName(name);
-        if (why) throw new LifeboatError('tree-unsafe', `tree ${id} has an entry with an unsafe name: ${why}`);
+        if (why)
+          throw new LifeboatError('tree-unsafe', `tree ${id} has an entry with an unsafe name: ${why}`);
       }
       return nodes;
     },

@@ -8,7 +8,14 @@ import { headerFileBytes, parseHeader } from './pack.ts';
 import type { Repository } from './repository.ts';
 import { freeBuffer } from './workers/packer.ts';
 import { openPool, type PoolOptions, type WorkerPool } from './workers/pool.ts';
-import type { ChunksOutcome, ClaimedBlob, FileItem, FileOutcome, FinishedPack, StoredCounts } from './workers/protocol.ts';
+import type {
+  ChunksOutcome,
+  ClaimedBlob,
+  FileItem,
+  FileOutcome,
+  FinishedPack,
+  StoredCounts,
+} from './workers/protocol.ts';
 
 /**
  * Storing blobs: workers encode and pack, this thread stores packs, then index files. `finish` returns only
@@ -58,7 +65,11 @@ const chunksPerJob = 4;
 const treeBatchBytes = 512 * 1024;
 const treesWaitingBytesMax = 8 * 1024 * 1024;
 
-export function openBlobStore(repository: Repository, index: BlobIndex, options: StoreOptions = {}): BlobStore {
+export function openBlobStore(
+  repository: Repository,
+  index: BlobIndex,
+  options: StoreOptions = {},
+): BlobStore {
   const { storage } = repository;
   const writer: IndexWriter = createIndexWriter(repository);
   let failure: unknown = null;
@@ -81,7 +92,8 @@ export function openBlobStore(repository: Repository, index: BlobIndex, options:
     const number = index.packNumber(id);
     for (let n = 0; n < blobs.length; n++) {
       const { offset, length, uncompressedLength } = blobs[n]!;
-      if (pack.entries[n]! >= 0) index.table.settle(pack.entries[n]!, { pack: number, offset, length, uncompressedLength });
+      if (pack.entries[n]! >= 0)
+        index.table.settle(pack.entries[n]!, { pack: number, offset, length, uncompressedLength });
     }
     totals.packs++;
     totals.packedBytes += headerFileBytes(0);
@@ -118,7 +130,7 @@ export function openBlobStore(repository: Repository, index: BlobIndex, options:
   let trees: ClaimedBlob[] = [];
   let treesBytes = 0;
   let treesUnderWay = 0;
-  let wakeDrained: (() => void)[] = [];
+  const wakeDrained: (() => void)[] = [];
 
   function sendTrees(): void {
     if (trees.length === 0) return;
@@ -217,7 +229,8 @@ export function openBlobStore(repository: Repository, index: BlobIndex, options:
         sendTrees();
         if (treesUnderWay > 0) await new Promise<void>((resolve) => (treesIdle = resolve));
         const flushes = Array.from({ length: pool.size }, (_, worker) => worker);
-        if (!failure) await Promise.all(flushes.filter(pool.started).map((worker) => pool.run('flush', null, worker)));
+        if (!failure)
+          await Promise.all(flushes.filter(pool.started).map((worker) => pool.run('flush', null, worker)));
         while (storing.size > 0) await Promise.all(storing);
         if (failure) throw failure;
         await writer.finish();

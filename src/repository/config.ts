@@ -42,7 +42,8 @@ export function parseConfig(bytes: Uint8Array, location: string): RepositoryConf
   }
   if (version !== 1 && version !== 2) throw damaged(`names no known version: ${JSON.stringify(version)}`);
   if (typeof id !== 'string' || !/^[0-9a-f]{64}$/.test(id)) throw damaged('has no valid id');
-  if (typeof polynomialHex !== 'string' || !/^[0-9a-f]{1,16}$/.test(polynomialHex)) throw damaged('has no chunker polynomial');
+  if (typeof polynomialHex !== 'string' || !/^[0-9a-f]{1,16}$/.test(polynomialHex))
+    throw damaged('has no chunker polynomial');
   const chunkerPolynomial = BigInt(`0x${polynomialHex}`);
   if (chunkerPolynomial >> BigInt(polynomialDegree) !== 1n || !isIrreducible(chunkerPolynomial))
     throw damaged('has a chunker polynomial that is not irreducible of degree 53');

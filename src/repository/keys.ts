@@ -43,7 +43,12 @@ function deriveKey(password: string, salt: Buffer, cost: ScryptCost): Promise<Ma
   return new Promise((resolve, reject) => {
     scrypt(Buffer.from(password, 'utf8'), salt, derivedBytes, options, (error, derived) => {
       if (error) reject(error);
-      else resolve({ encryption: derived.subarray(0, 32), macK: derived.subarray(32, 48), macR: derived.subarray(48, 64) });
+      else
+        resolve({
+          encryption: derived.subarray(0, 32),
+          macK: derived.subarray(32, 48),
+          macR: derived.subarray(48, 64),
+        });
     });
   });
 }
@@ -101,7 +106,13 @@ function parseKeyFile(id: Id, bytes: Buffer): StoredKey {
   if (typeof salt !== 'string' || typeof data !== 'string') throw damaged('has no salt or no data');
   if (Buffer.from(salt, 'base64').length !== saltBytes) throw damaged('has a salt of the wrong length');
   return {
-    id, N, r, p, kdf, salt, data,
+    id,
+    N,
+    r,
+    p,
+    kdf,
+    salt,
+    data,
     created: String(value.created ?? ''),
     username: String(value.username ?? ''),
     hostname: String(value.hostname ?? ''),
@@ -139,10 +150,14 @@ export async function openKey(storage: Storage, password: string, hint?: string)
     const json = createSealer(derived).open(Buffer.from(key.data, 'base64'));
     if (!json) continue;
     const master = parseMasterKey(Buffer.from(json).toString('utf8'));
-    if (!master) throw new LifeboatError('repository-damaged', `key file ${key.id} holds an invalid master key`);
+    if (!master)
+      throw new LifeboatError('repository-damaged', `key file ${key.id} holds an invalid master key`);
     return { id: key.id, master };
   }
-  throw new LifeboatError('password-wrong', `wrong password: none of the ${keys.length} keys of ${storage.location} opens with it`);
+  throw new LifeboatError(
+    'password-wrong',
+    `wrong password: none of the ${keys.length} keys of ${storage.location} opens with it`,
+  );
 }
 
 export interface KeyOwner {
@@ -151,7 +166,12 @@ export interface KeyOwner {
 }
 
 /** Stores the master key under a further password. The new key is read back before this resolves. */
-export async function addKey(storage: Storage, master: MasterKey, password: string, owner: KeyOwner = {}): Promise<Id> {
+export async function addKey(
+  storage: Storage,
+  master: MasterKey,
+  password: string,
+  owner: KeyOwner = {},
+): Promise<Id> {
   calibrated ??= calibrate();
   const cost = await calibrated;
   const salt = randomBytes(saltBytes);
@@ -171,7 +191,10 @@ export async function addKey(storage: Storage, master: MasterKey, password: stri
   await storage.save(keyOf('keys', id), [bytes]);
   const readBack = await storage.load(keyOf('keys', id));
   if (!readBack.equals(bytes)) {
-    throw new LifeboatError('storage-failed', `the key file ${id} read back from ${storage.location} differs from what was written`);
+    throw new LifeboatError(
+      'storage-failed',
+      `the key file ${id} read back from ${storage.location} differs from what was written`,
+    );
   }
   return id;
 }

@@ -1,4 +1,4 @@
-import { isId, type Id } from '../model/id.ts';
+import { type Id, isId } from '../model/id.ts';
 
 /** Kinds of files beside `config` and packs (restic doc/design.rst, "Repository Layout"). */
 export type FileKind = 'keys' | 'locks' | 'snapshots' | 'index' | 'data';

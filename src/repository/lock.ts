@@ -52,7 +52,9 @@ function newLockFile(exclusive: boolean): LockFile {
 }
 
 async function loadLock(repository: Repository, id: Id): Promise<StoredLock> {
-  const value = JSON.parse(Buffer.from(await repository.files.load('locks', id)).toString('utf8')) as Partial<LockFile>;
+  const value = JSON.parse(
+    Buffer.from(await repository.files.load('locks', id)).toString('utf8'),
+  ) as Partial<LockFile>;
   return {
     id,
     time: String(value.time ?? ''),
@@ -106,16 +108,28 @@ export function describeLock(lock: StoredLock, nowMs = Date.now()): string {
 }
 
 /** @throws LifeboatError `repository-locked` where another lock forbids this one, `lock-invalid` for unreadable ones. */
-async function refuseConflicts(repository: Repository, exclusive: boolean, own: ReadonlySet<Id>): Promise<void> {
+async function refuseConflicts(
+  repository: Repository,
+  exclusive: boolean,
+  own: ReadonlySet<Id>,
+): Promise<void> {
   const { locks, unreadable } = await readLocks(repository, own);
   const conflict = locks.find((lock) => exclusive || lock.exclusive);
   if (conflict) {
     const how = conflict.exclusive ? 'exclusively locked' : 'locked';
-    const stale = isStale(conflict) ? '; that process is gone or silent, so `lifeboat unlock` may remove the lock' : '';
-    throw new LifeboatError('repository-locked', `the repository is ${how} by ${describeLock(conflict)}${stale}`);
+    const stale = isStale(conflict)
+      ? '; that process is gone or silent, so `lifeboat unlock` may remove the lock'
+      : '';
+    throw new LifeboatError(
+      'repository-locked',
+      `the repository is ${how} by ${describeLock(conflict)}${stale}`,
+    );
   }
   const bad = unreadable[0];
-  if (bad) throw new LifeboatError('lock-invalid', `the lock ${bad.id} cannot be read: ${messageOf(bad.error)}`, { cause: bad.error });
+  if (bad)
+    throw new LifeboatError('lock-invalid', `the lock ${bad.id} cannot be read: ${messageOf(bad.error)}`, {
+      cause: bad.error,
+    });
 }
 
 async function saveLock(repository: Repository, exclusive: boolean): Promise<Id> {
@@ -184,7 +198,11 @@ export async function acquireLock(repository: Repository, options: LockOptions):
   /** The lock may have been removed while this machine slept: then what it protected may be gone. */
   async function refresh(): Promise<void> {
     const present = (await listFiles(repository.storage, 'locks')).some((file) => file.id === id);
-    if (!present) throw new LifeboatError('lock-lost', `the lock ${id} was removed from the repository by another process`);
+    if (!present)
+      throw new LifeboatError(
+        'lock-lost',
+        `the lock ${id} was removed from the repository by another process`,
+      );
     const fresh = await saveLock(repository, options.exclusive);
     await removeIfThere(repository, id);
     id = fresh;
@@ -202,7 +220,11 @@ export async function acquireLock(repository: Repository, options: LockOptions):
         // Other failures may pass: the next tick tries again until the deadline.
         if (!lockGone && Date.now() - refreshedAt < refreshDeadlineMs) return;
         lost.abort(
-          lockGone ? error : new LifeboatError('lock-lost', `the lock could not be refreshed in time: ${messageOf(error)}`, { cause: error }),
+          lockGone
+            ? error
+            : new LifeboatError('lock-lost', `the lock could not be refreshed in time: ${messageOf(error)}`, {
+                cause: error,
+              }),
         );
       }
     });

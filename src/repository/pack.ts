@@ -57,7 +57,8 @@ export function writeHeaderEntry(
  */
 export function parseHeader(header: Uint8Array, blobBytes: number, packName: string): PackedBlob[] {
   const view = Buffer.from(header.buffer, header.byteOffset, header.byteLength);
-  const damaged = (why: string) => new LifeboatError('repository-damaged', `the header of pack ${packName} ${why}`);
+  const damaged = (why: string) =>
+    new LifeboatError('repository-damaged', `the header of pack ${packName} ${why}`);
   const blobs: PackedBlob[] = [];
   let at = 0;
   let offset = 0;
@@ -80,25 +81,45 @@ export function parseHeader(header: Uint8Array, blobBytes: number, packName: str
     offset += length;
     at += entryBytes;
   }
-  if (offset !== blobBytes) throw damaged(`describes ${offset} bytes of blobs where the pack has ${blobBytes}`);
+  if (offset !== blobBytes)
+    throw damaged(`describes ${offset} bytes of blobs where the pack has ${blobBytes}`);
   return blobs;
 }
 
 /** Where a pack's header lies, from its last four bytes. @throws LifeboatError `repository-damaged`. */
-export function headerSpan(packBytes: number, lastFour: Uint8Array, packName: string): { start: number; length: number } {
+export function headerSpan(
+  packBytes: number,
+  lastFour: Uint8Array,
+  packName: string,
+): { start: number; length: number } {
   if (packBytes < packBytesMin)
-    throw new LifeboatError('repository-damaged', `pack ${packName} has only ${packBytes} bytes, shorter than any pack`);
+    throw new LifeboatError(
+      'repository-damaged',
+      `pack ${packName} has only ${packBytes} bytes, shorter than any pack`,
+    );
   const length = Buffer.from(lastFour).readUInt32LE(0);
   const start = packBytes - lengthFieldBytes - length;
   if (length < sealOverheadBytes + plainEntryBytes || length > headerBytesMax || start < 0)
-    throw new LifeboatError('repository-damaged', `pack ${packName} states an impossible header length of ${length} bytes`);
+    throw new LifeboatError(
+      'repository-damaged',
+      `pack ${packName} states an impossible header length of ${length} bytes`,
+    );
   return { start, length };
 }
 
 /** Decrypts and decodes the header of a pack whose end (at least the header) is given. */
-export function openHeader(sealer: Sealer, sealedHeader: Uint8Array, blobBytes: number, packName: string): PackedBlob[] {
+export function openHeader(
+  sealer: Sealer,
+  sealedHeader: Uint8Array,
+  blobBytes: number,
+  packName: string,
+): PackedBlob[] {
   const header = sealer.open(sealedHeader);
-  if (!header) throw new LifeboatError('repository-damaged', `the header of pack ${packName} cannot be decrypted: it is damaged`);
+  if (!header)
+    throw new LifeboatError(
+      'repository-damaged',
+      `the header of pack ${packName} cannot be decrypted: it is damaged`,
+    );
   return parseHeader(header, blobBytes, packName);
 }
 
@@ -118,10 +139,14 @@ export async function readHeader(
   const tailBytes = Math.min(packBytes, eagerTailBytes);
   const tail = await read(packBytes - tailBytes, tailBytes);
   if (tail.length !== tailBytes || tailBytes < lengthFieldBytes)
-    throw new LifeboatError('repository-damaged', `pack ${packName} is shorter than the ${packBytes} bytes it should have`);
+    throw new LifeboatError(
+      'repository-damaged',
+      `pack ${packName} is shorter than the ${packBytes} bytes it should have`,
+    );
   const { start, length } = headerSpan(packBytes, tail.subarray(tail.length - lengthFieldBytes), packName);
   const inTail = start - (packBytes - tailBytes);
   const sealed = inTail >= 0 ? tail.subarray(inTail, inTail + length) : await read(start, length);
-  if (sealed.length !== length) throw new LifeboatError('repository-damaged', `pack ${packName} ends inside its header`);
+  if (sealed.length !== length)
+    throw new LifeboatError('repository-damaged', `pack ${packName} ends inside its header`);
   return openHeader(sealer, sealed, start, packName);
 }

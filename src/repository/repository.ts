@@ -19,12 +19,20 @@ export interface Repository {
 }
 
 /** @throws LifeboatError `repository-missing`, `password-wrong`, `repository-version`, `repository-damaged`. */
-export async function openRepository(storage: Storage, password: string, keyHint?: string): Promise<Repository> {
+export async function openRepository(
+  storage: Storage,
+  password: string,
+  keyHint?: string,
+): Promise<Repository> {
   if ((await storage.size(configKey)) === null) {
     if ((await storage.list('keys/')).length > 0) {
-      throw new LifeboatError('repository-damaged', `the repository at ${storage.location} has keys but its config file is missing`, {
-        hint: 'bring back the file config from a copy of the repository',
-      });
+      throw new LifeboatError(
+        'repository-damaged',
+        `the repository at ${storage.location} has keys but its config file is missing`,
+        {
+          hint: 'bring back the file config from a copy of the repository',
+        },
+      );
     }
     throw new LifeboatError('repository-missing', `there is no repository at ${storage.location}`);
   }
@@ -44,8 +52,11 @@ export interface CreateOptions {
 }
 
 /** Creates a repository with one key. @throws LifeboatError `repository-exists`. */
-export async function createRepository(storage: Storage, password: string, options: CreateOptions = {}): Promise<Repository> {
-  if (password === '') throw new LifeboatError('password-missing', 'an empty password cannot protect a repository');
+export async function createRepository(
+  storage: Storage,
+  password: string,
+  options: CreateOptions = {},
+): Promise<Repository> {
   await storage.create();
   if ((await storage.size(configKey)) !== null)
     throw new LifeboatError('repository-exists', `there already is a repository at ${storage.location}`);
@@ -67,9 +78,13 @@ export async function createRepository(storage: Storage, password: string, optio
 async function clearInterruptedInit(storage: Storage): Promise<void> {
   for (const folder of ['data/', 'index/', 'snapshots/']) {
     if ((await storage.list(folder)).length === 0) continue;
-    throw new LifeboatError('repository-exists', `${storage.location} holds files of a repository whose config is missing`, {
-      hint: 'bring back the file config from a copy, or choose another location',
-    });
+    throw new LifeboatError(
+      'repository-exists',
+      `${storage.location} holds files of a repository whose config is missing`,
+      {
+        hint: 'bring back the file config from a copy, or choose another location',
+      },
+    );
   }
   for (const { key } of await storage.list('keys/')) await storage.remove(key);
 }

@@ -1,8 +1,8 @@
 import { LifeboatError, messageOf } from '../core/errors.ts';
-import { type Id, idOfBytes } from '../model/id.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import { createCompressor, createDecompressor } from '../kernels/zstd.ts';
 import { frameContentBytes } from '../kernels/zstd-frame.ts';
+import { type Id, idOfBytes } from '../model/id.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Sealer } from './crypto.ts';
 import { configKey, type FileKind, keyOf } from './layout.ts';
@@ -23,7 +23,11 @@ function compressDocument(plaintext: Uint8Array): Buffer {
   compressor ??= createCompressor('auto');
   const target = Buffer.allocUnsafe(plaintext.length + (plaintext.length >> 7) + 1024);
   const written = compressor.compress(plaintext, target, 1);
-  if (written < 0) throw new LifeboatError('internal', `compressing a document of ${plaintext.length} bytes ran out of room`);
+  if (written < 0)
+    throw new LifeboatError(
+      'internal',
+      `compressing a document of ${plaintext.length} bytes ran out of room`,
+    );
   target[0] = zstdMark;
   return target.subarray(0, written + 1);
 }
@@ -31,7 +35,8 @@ function compressDocument(plaintext: Uint8Array): Buffer {
 function decompressDocument(document: Uint8Array, name: string): Uint8Array {
   const first = document[0];
   if (document.length === 0 || first === 0x7b || first === 0x5b) return document;
-  if (first !== zstdMark) throw new LifeboatError('repository-damaged', `${name} has the unknown encoding ${first}`);
+  if (first !== zstdMark)
+    throw new LifeboatError('repository-damaged', `${name} has the unknown encoding ${first}`);
   decompressor ??= createDecompressor();
   const compressed = document.subarray(1);
   // The frame says its size where its writer knew it; klauspost's encoder, which restic uses, always does.
@@ -42,7 +47,9 @@ function decompressDocument(document: Uint8Array, name: string): Uint8Array {
   try {
     return target.subarray(0, decompressor.decompress(compressed, target));
   } catch (error) {
-    throw new LifeboatError('repository-damaged', `${name} cannot be decompressed: ${messageOf(error)}`, { cause: error });
+    throw new LifeboatError('repository-damaged', `${name} cannot be decompressed: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -57,7 +64,10 @@ export interface UnpackedFiles {
 function openDocument(sealer: Sealer, name: string, stored: Uint8Array): Uint8Array {
   const plaintext = sealer.open(stored);
   if (!plaintext) {
-    throw new LifeboatError('repository-damaged', `${name} cannot be decrypted: it is damaged or from another repository`);
+    throw new LifeboatError(
+      'repository-damaged',
+      `${name} cannot be decrypted: it is damaged or from another repository`,
+    );
   }
   return plaintext;
 }
@@ -68,7 +78,10 @@ export function unpackedFiles(storage: Storage, sealer: Sealer, version: () => 1
       const name = `${kind}/${id}`;
       const stored = await storage.load(keyOf(kind, id));
       if (idOfBytes(sha256(stored)) !== id)
-        throw new LifeboatError('repository-damaged', `${name} is damaged: its content has another hash than its name says`);
+        throw new LifeboatError(
+          'repository-damaged',
+          `${name} is damaged: its content has another hash than its name says`,
+        );
       const document = openDocument(sealer, name, stored);
       return version() === 1 ? document : decompressDocument(document, name);
     },
@@ -80,7 +93,10 @@ export function unpackedFiles(storage: Storage, sealer: Sealer, version: () => 1
       const opened = openDocument(sealer, `${kind}/${id}`, sealed);
       const decoded = version() === 1 ? opened : decompressDocument(opened, `${kind}/${id}`);
       if (Buffer.compare(decoded, document) !== 0)
-        throw new LifeboatError('internal', `${kind}/${id} does not decode to what was encoded; nothing was stored`);
+        throw new LifeboatError(
+          'internal',
+          `${kind}/${id} does not decode to what was encoded; nothing was stored`,
+        );
       await storage.save(keyOf(kind, id), [sealed]);
       return id;
     },

@@ -34,7 +34,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'recovery',
   ],
   control: ['app'],
-  cli: ['app'],
+  cli: ['app', 'repository', 'engine', 'verify', 'recovery', 'policy'],
 };
 
 /** Rooms whose folders are drivers, which never import each other. */

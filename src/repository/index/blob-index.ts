@@ -65,7 +65,11 @@ export function createBlobIndex(): BlobIndex {
       const entry = table.find(type, bytesOf(id));
       return entry < 0 || table.packOf(entry) >= ids.length ? null : found(entry);
     },
-    findAll: (type, id) => table.findAll(type, bytesOf(id)).filter((entry) => table.packOf(entry) < ids.length).map(found),
+    findAll: (type, id) =>
+      table
+        .findAll(type, bytesOf(id))
+        .filter((entry) => table.packOf(entry) < ids.length)
+        .map(found),
     addPack(pack) {
       const number = packNumber(pack.id);
       for (const { type, id, offset, length, uncompressedLength } of pack.blobs)
@@ -87,7 +91,13 @@ export function createBlobIndex(): BlobIndex {
       const { offset, length, uncompressedLength } = table.locationOf(entry);
       const bytes = Buffer.allocUnsafe(32);
       table.copyId(entry, bytes);
-      return { type: table.typeOf(entry), id: bytes.toString('hex') as Id, offset, length, uncompressedLength };
+      return {
+        type: table.typeOf(entry),
+        id: bytes.toString('hex') as Id,
+        offset,
+        length,
+        uncompressedLength,
+      };
     },
   };
 }

@@ -1,7 +1,7 @@
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import { type Id, isId } from '../../model/id.ts';
-import type { BlobType } from './table.ts';
 import type { PackedBlob } from '../pack.ts';
+import type { BlobType } from './table.ts';
 
 /** An index file's JSON (doc/design.rst "Indexing"). `supersedes` of old versions is ignored, as in restic. */
 export interface IndexedPack {
@@ -17,14 +17,18 @@ interface RawBlob {
   uncompressed_length?: unknown;
 }
 
-const wholeU32 = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff;
+const wholeU32 = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff;
 
 /** @throws LifeboatError `repository-damaged` naming the index file and what is wrong in it. */
 export function parseIndex(document: Uint8Array, name: string): IndexedPack[] {
-  const damaged = (why: string, cause?: unknown) => new LifeboatError('repository-damaged', `index ${name} ${why}`, { cause });
+  const damaged = (why: string, cause?: unknown) =>
+    new LifeboatError('repository-damaged', `index ${name} ${why}`, { cause });
   let value: { packs?: { id?: unknown; blobs?: RawBlob[] | null }[] | null };
   try {
-    value = JSON.parse(Buffer.from(document.buffer, document.byteOffset, document.byteLength).toString('latin1')) as typeof value;
+    value = JSON.parse(
+      Buffer.from(document.buffer, document.byteOffset, document.byteLength).toString('latin1'),
+    ) as typeof value;
   } catch (error) {
     throw damaged(`is not JSON: ${messageOf(error)}`, error);
   }
@@ -36,7 +40,8 @@ export function parseIndex(document: Uint8Array, name: string): IndexedPack[] {
       const { id, type, offset, length } = blob;
       const uncompressedLength = blob.uncompressed_length ?? 0;
       if (typeof id !== 'string' || !isId(id)) throw damaged(`names a blob in pack ${pack.id} that is no ID`);
-      if (type !== 'data' && type !== 'tree') throw damaged(`gives blob ${id} the unknown type ${JSON.stringify(type)}`);
+      if (type !== 'data' && type !== 'tree')
+        throw damaged(`gives blob ${id} the unknown type ${JSON.stringify(type)}`);
       if (!wholeU32(offset) || !wholeU32(length) || !wholeU32(uncompressedLength))
         throw damaged(`gives blob ${id} an impossible place in pack ${pack.id}`);
       blobs.push({ id, type: type as BlobType, offset, length, uncompressedLength });

@@ -9,11 +9,17 @@ const idOf = (n: number): Buffer => createHash('sha256').update(String(n)).diges
 test('every added blob is found again after many growths', () => {
   const table = openTable(createTableMemory());
   const total = 100_000;
-  for (let n = 0; n < total; n++) table.add('data', idOf(n), { pack: n % 1000, offset: n, length: 7, uncompressedLength: n + 1 });
+  for (let n = 0; n < total; n++)
+    table.add('data', idOf(n), { pack: n % 1000, offset: n, length: 7, uncompressedLength: n + 1 });
   assert.equal(table.count(), total);
   for (let n = 0; n < total; n += 7) {
     const entry = table.find('data', idOf(n));
-    assert.deepEqual(table.locationOf(entry), { pack: n % 1000, offset: n, length: 7, uncompressedLength: n + 1 });
+    assert.deepEqual(table.locationOf(entry), {
+      pack: n % 1000,
+      offset: n,
+      length: 7,
+      uncompressedLength: n + 1,
+    });
   }
   assert.equal(table.find('tree', idOf(1)), -1, 'a data blob is no tree blob');
   assert.equal(table.find('data', idOf(total)), -1);
@@ -26,7 +32,10 @@ test('a blob in two packs has two entries, the same place twice has one', () => 
   table.add('tree', idOf(1), at(2));
   table.add('tree', idOf(1), at(1));
   assert.equal(table.count(), 2);
-  assert.deepEqual(table.findAll('tree', idOf(1)).map((entry) => table.packOf(entry)), [1, 2]);
+  assert.deepEqual(
+    table.findAll('tree', idOf(1)).map((entry) => table.packOf(entry)),
+    [1, 2],
+  );
 });
 
 test('an index costs at most 64 bytes a blob once it is large', () => {
@@ -65,7 +74,10 @@ test('threads that claim the same blobs at once claim each exactly once', async 
         }),
     ),
   );
-  assert.equal(counts.reduce((a, b) => a + b), 30_000);
+  assert.equal(
+    counts.reduce((a, b) => a + b),
+    30_000,
+  );
   const table = openTable(memory);
   assert.equal(table.count(), 30_000);
   for (let n = 0; n < 30_000; n++) assert.equal(table.packOf(table.find('data', idOf(n))), pendingPack);

@@ -99,7 +99,8 @@ export function openTable(memory: TableMemory): BlobTable {
   let seenSequence = Atomics.load(control, controlSequence);
 
   function lock(): void {
-    while (Atomics.compareExchange(control, controlLock, 0, 1) !== 0) Atomics.wait(control, controlLock, 1, 1);
+    while (Atomics.compareExchange(control, controlLock, 0, 1) !== 0)
+      Atomics.wait(control, controlLock, 1, 1);
     const sequence = Atomics.load(control, controlSequence);
     if (sequence !== seenSequence) {
       refreshViews();
@@ -258,7 +259,11 @@ export function openTable(memory: TableMemory): BlobTable {
       let same = -1;
       probe(flag, (entry) => {
         const at = entry * entryWords;
-        if (entries[at + packWord] !== (location.pack | flag) >>> 0 || entries[at + offsetWord] !== location.offset) return false;
+        if (
+          entries[at + packWord] !== (location.pack | flag) >>> 0 ||
+          entries[at + offsetWord] !== location.offset
+        )
+          return false;
         same = entry;
         return true;
       });
@@ -295,7 +300,9 @@ export function openTable(memory: TableMemory): BlobTable {
     },
     copyId(entry, target) {
       const words = viewOf(entry);
-      Buffer.from(words.buffer, entry * entryBytes, 32).copy(Buffer.from(target.buffer, target.byteOffset, 32));
+      Buffer.from(words.buffer, entry * entryBytes, 32).copy(
+        Buffer.from(target.buffer, target.byteOffset, 32),
+      );
     },
   };
 }

@@ -1,6 +1,11 @@
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import { sha256 } from '../../kernels/sha256.ts';
-import { type Compressor, compressedBytesMax, createCompressor, createDecompressor } from '../../kernels/zstd.ts';
+import {
+  type Compressor,
+  compressedBytesMax,
+  createCompressor,
+  createDecompressor,
+} from '../../kernels/zstd.ts';
 import { idOfBytes } from '../../model/id.ts';
 import { ivBytes, type Sealer, sealOverheadBytes } from '../crypto.ts';
 import type { BlobType } from '../index/table.ts';
@@ -16,7 +21,13 @@ export interface BlobEncoder {
   /** @returns stored bytes, envelope and header entry included. */
   store(type: BlobType, id: Uint8Array, entry: number, plaintext: Uint8Array): number;
   /** Appends a sealed blob as it is; the caller has verified it. */
-  append(type: BlobType, id: Uint8Array, entry: number, sealed: Uint8Array, uncompressedLength: number): number;
+  append(
+    type: BlobType,
+    id: Uint8Array,
+    entry: number,
+    sealed: Uint8Array,
+    uncompressedLength: number,
+  ): number;
 }
 
 /** Blobs that are at least this large are tried on samples first: what does not shrink is stored as it is. */
@@ -54,7 +65,11 @@ export function createBlobEncoder(
     if (compression === 'off' && type === 'data') return 0;
     compressor ??= createCompressor(compression === 'off' ? 'auto' : compression);
     if (compression !== 'max' && looksIncompressible(plaintext, compressor)) return 0;
-    const written = compressor.compress(plaintext, target.subarray(0, offset + compressedBytesMax(plaintext.length)), offset);
+    const written = compressor.compress(
+      plaintext,
+      target.subarray(0, offset + compressedBytesMax(plaintext.length)),
+      offset,
+    );
     // A frame as large as its content saves nothing and costs a decompression at each restore.
     return written > 0 && written < plaintext.length ? written : 0;
   }
@@ -63,16 +78,24 @@ export function createBlobEncoder(
     if (opened.length < sealed.length) opened = Buffer.allocUnsafeSlow(sealed.length + (sealed.length >> 2));
     const payload = sealer.open(sealed, opened);
     const broken = (why: string, cause?: unknown) =>
-      new LifeboatError('internal', `blob ${idOfBytes(id)} ${why} right after it was encoded; nothing was stored`, {
-        cause,
-        hint: 'memory or processor may be faulty: test the memory of this machine, then run the command again',
-      });
+      new LifeboatError(
+        'internal',
+        `blob ${idOfBytes(id)} ${why} right after it was encoded; nothing was stored`,
+        {
+          cause,
+          hint: 'memory or processor may be faulty: test the memory of this machine, then run the command again',
+        },
+      );
     if (!payload) throw broken('cannot be decrypted');
     let plaintext = payload;
     if (uncompressedLength !== 0) {
-      if (unpacked.length < uncompressedLength) unpacked = Buffer.allocUnsafeSlow(uncompressedLength + (uncompressedLength >> 2));
+      if (unpacked.length < uncompressedLength)
+        unpacked = Buffer.allocUnsafeSlow(uncompressedLength + (uncompressedLength >> 2));
       try {
-        plaintext = unpacked.subarray(0, decompressor.decompress(payload, unpacked.subarray(0, uncompressedLength)));
+        plaintext = unpacked.subarray(
+          0,
+          decompressor.decompress(payload, unpacked.subarray(0, uncompressedLength)),
+        );
       } catch (error) {
         throw broken(`cannot be decompressed (${messageOf(error)})`, error);
       }

@@ -18,12 +18,15 @@ function decoderOf(sealer: Sealer): BlobDecoder {
   return decoder;
 }
 
-const place = (blob: PackedBlob): string => `${blob.type} ${blob.id} at ${blob.offset}+${blob.length} (${blob.uncompressedLength})`;
+const place = (blob: PackedBlob): string =>
+  `${blob.type} ${blob.id} at ${blob.offset}+${blob.length} (${blob.uncompressedLength})`;
 
 /** Differences between what a pack's own header and the index say of it. */
 function headerProblems(header: readonly PackedBlob[], indexed: readonly PackedBlob[]): string[] {
   const inHeader = new Set(header.map(place));
-  return indexed.filter((blob) => !inHeader.has(place(blob))).map((blob) => `the index names ${place(blob)}, which the pack's header does not`);
+  return indexed
+    .filter((blob) => !inHeader.has(place(blob)))
+    .map((blob) => `the index names ${place(blob)}, which the pack's header does not`);
 }
 
 /** All that can be wrong with a pack. Never throws for damage: says everything that it found. */
@@ -38,7 +41,12 @@ export function checkPack(
   if (found !== packId) problems.push(`its content has the hash ${found}`);
   try {
     const span = headerSpan(bytes.length, bytes.subarray(bytes.length - 4), packId);
-    const header = openHeader(sealer, bytes.subarray(span.start, span.start + span.length), span.start, packId);
+    const header = openHeader(
+      sealer,
+      bytes.subarray(span.start, span.start + span.length),
+      span.start,
+      packId,
+    );
     problems.push(...headerProblems(header, blobs));
   } catch (error) {
     problems.push(messageOf(error));

@@ -1,10 +1,16 @@
 import { randomInt } from 'node:crypto';
+import { LifeboatError } from '../../core/errors.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import { idOfBytes } from '../../model/id.ts';
-import { LifeboatError } from '../../core/errors.ts';
 import type { Sealer } from '../crypto.ts';
 import type { BlobType } from '../index/table.ts';
-import { compressedEntryBytes, headerFileBytes, packEntriesMax, parseHeader, writeHeaderEntry } from '../pack.ts';
+import {
+  compressedEntryBytes,
+  headerFileBytes,
+  packEntriesMax,
+  parseHeader,
+  writeHeaderEntry,
+} from '../pack.ts';
 import type { FinishedPack } from './protocol.ts';
 
 /**
@@ -59,7 +65,8 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
   function takeBuffer(): number {
     for (;;) {
       for (let buffer = 0; buffer < buffersPerWorker; buffer++) {
-        if (Atomics.compareExchange(stateWords, buffer, bufferFree, bufferTaken) === bufferFree) return buffer;
+        if (Atomics.compareExchange(stateWords, buffer, bufferFree, bufferTaken) === bufferFree)
+          return buffer;
       }
       // The main thread wakes whoever waits on word 0 each time it frees a buffer; the time limit is for the
       // buffer freed between the look and the wait.
@@ -73,7 +80,15 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
     const memory = fits
       ? (pool[buffer] ??= new SharedArrayBuffer(packBytes + overshootBytes))
       : new SharedArrayBuffer(bytesNeeded + headerFileBytes(compressedEntryBytes));
-    return { buffer, memory, bytes: Buffer.from(memory), used: 0, header: Buffer.allocUnsafe(4096), headerBytes: 0, entries: [] };
+    return {
+      buffer,
+      memory,
+      bytes: Buffer.from(memory),
+      used: 0,
+      header: Buffer.allocUnsafe(4096),
+      headerBytes: 0,
+      entries: [],
+    };
   }
 
   function seal(pack: OpenPack): void {
@@ -81,8 +96,15 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
     const sealedBytes = sealer.sealInto(pack.bytes, pack.used, header);
     const end = pack.bytes.writeUInt32LE(sealedBytes, pack.used + sealedBytes);
     const reopened = sealer.open(pack.bytes.subarray(pack.used, pack.used + sealedBytes));
-    if (!reopened || Buffer.compare(reopened, header) !== 0 || parseHeader(reopened, pack.used, 'being written').length !== pack.entries.length)
-      throw new LifeboatError('internal', 'a pack header does not decode to what was encoded; nothing was stored');
+    if (
+      !reopened ||
+      Buffer.compare(reopened, header) !== 0 ||
+      parseHeader(reopened, pack.used, 'being written').length !== pack.entries.length
+    )
+      throw new LifeboatError(
+        'internal',
+        'a pack header does not decode to what was encoded; nothing was stored',
+      );
     send({
       kind: 'pack',
       id: idOfBytes(sha256(pack.bytes.subarray(0, end))),
@@ -98,7 +120,14 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
 
   const weight = (pack: OpenPack): number => pack.used + headerFileBytes(pack.headerBytes);
 
-  function note(pack: OpenPack, type: BlobType, id: Uint8Array, entry: number, length: number, plainLength: number): void {
+  function note(
+    pack: OpenPack,
+    type: BlobType,
+    id: Uint8Array,
+    entry: number,
+    length: number,
+    plainLength: number,
+  ): void {
     if (pack.headerBytes + compressedEntryBytes > pack.header.length) {
       const larger = Buffer.allocUnsafe(pack.header.length * 2);
       pack.header.copy(larger);
@@ -112,7 +141,10 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
   /** Appends all of one open pack to another. Headers hold no offsets, so both join as they are. */
   function merge(into: OpenPack, from: OpenPack): void {
     from.bytes.copy(into.bytes, into.used, 0, from.used);
-    into.header = Buffer.concat([into.header.subarray(0, into.headerBytes), from.header.subarray(0, from.headerBytes)]);
+    into.header = Buffer.concat([
+      into.header.subarray(0, into.headerBytes),
+      from.header.subarray(0, from.headerBytes),
+    ]);
     into.headerBytes = into.header.length;
     into.used += from.used;
     for (const entry of from.entries) into.entries.push(entry);
@@ -125,7 +157,11 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
       let pack = open[type][lane];
       const alone = sealedBytesMax >= packBytes + overshootBytes / 2;
       if (alone) pack = newPack(sealedBytesMax);
-      else if (pack && pack.used + sealedBytesMax + headerFileBytes(pack.headerBytes + compressedEntryBytes) > pack.bytes.length) {
+      else if (
+        pack &&
+        pack.used + sealedBytesMax + headerFileBytes(pack.headerBytes + compressedEntryBytes) >
+          pack.bytes.length
+      ) {
         seal(pack);
         pack = null;
       }

@@ -10,7 +10,9 @@ import type { Compression, FinishedPack, JobName, Jobs, WorkerMessage, WorkerSet
 declare const LIFEBOAT_BUNDLED: boolean | undefined;
 
 const workerModule =
-  typeof LIFEBOAT_BUNDLED === 'undefined' ? new URL('./worker.ts', import.meta.url) : new URL('./worker.js', import.meta.url);
+  typeof LIFEBOAT_BUNDLED === 'undefined'
+    ? new URL('./worker.ts', import.meta.url)
+    : new URL('./worker.js', import.meta.url);
 
 const workersMax = 8;
 /** A second job waits in the worker's mailbox, so that it never idles for an answer to travel. */
@@ -112,7 +114,8 @@ export function openPool(repository: Repository, options: PoolOptions = {}): Wor
     thread.on('message', (message: WorkerMessage) => receive(worker, message));
     thread.on('error', (error) => fail(error as Error));
     thread.on('exit', (status) => {
-      if (!closed) fail(new LifeboatError('internal', `a worker thread ended unexpectedly with status ${status}`));
+      if (!closed)
+        fail(new LifeboatError('internal', `a worker thread ended unexpectedly with status ${status}`));
     });
     return thread;
   }

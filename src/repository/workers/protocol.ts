@@ -104,7 +104,12 @@ export interface Jobs {
   blobs: { input: { items: readonly ClaimedBlob[] }; output: StoredCounts };
   /** Brings blobs of a pack, of this or of another repository, into new packs, verified on the way. */
   transfer: {
-    input: { source: PackSource; packName: string; blobs: readonly PackedBlob[]; foreign: { key: RawKey } | null };
+    input: {
+      source: PackSource;
+      packName: string;
+      blobs: readonly PackedBlob[];
+      foreign: { key: RawKey } | null;
+    };
     output: { stored: StoredCounts; problems: readonly BlobProblem[] };
   };
   /** Reads a whole pack and checks its hash, its header and every blob in it. */

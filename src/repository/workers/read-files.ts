@@ -4,7 +4,14 @@ import { type Chunker, createChunker } from '../../kernels/rabin.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import type { BlobTable } from '../index/table.ts';
 import type { BlobEncoder } from './blob-encoder.ts';
-import type { ChunksOutcome, FileItem, FileOutcome, FileProblem, ScanOutcome, StoredCounts } from './protocol.ts';
+import type {
+  ChunksOutcome,
+  FileItem,
+  FileOutcome,
+  FileProblem,
+  ScanOutcome,
+  StoredCounts,
+} from './protocol.ts';
 
 /** Reading files and storing what is new in them. */
 
@@ -31,7 +38,10 @@ interface Counter {
   packedBytes: number;
 }
 
-const problemOf = (error: unknown): FileProblem => ({ code: errnoOf(error) || 'EIO', message: messageOf(error) });
+const problemOf = (error: unknown): FileProblem => ({
+  code: errnoOf(error) || 'EIO',
+  message: messageOf(error),
+});
 const nothingStored: StoredCounts = { blobs: 0, bytes: 0, packedBytes: 0 };
 
 export function createFileReader(
@@ -145,7 +155,10 @@ export function createFileReader(
         const stat = fstatSync(fd);
         if (!stat.isFile()) throw Object.assign(new Error('is no regular file any more'), { code: 'ESTALE' });
         const changed =
-          size !== item.size || stat.size !== item.size || stat.mtimeMs !== item.mtimeMs || stat.ctimeMs !== item.ctimeMs;
+          size !== item.size ||
+          stat.size !== item.size ||
+          stat.mtimeMs !== item.mtimeMs ||
+          stat.ctimeMs !== item.ctimeMs;
         return { content, size, changed, stored: counter, problem: null };
       } catch (error) {
         // Only the system's word on this one file makes it a problem of the file; all else ends the run.
@@ -197,7 +210,10 @@ export function createFileReader(
             const length = cuts[n + 1]! - cuts[n]!;
             const bytes = chunker().input.subarray(0, length);
             if (readFully(fd, bytes, cuts[n]!) !== length)
-              throw Object.assign(new Error('became shorter while it was read'), { code: 'ESTALE', errno: -116 });
+              throw Object.assign(new Error('became shorter while it was read'), {
+                code: 'ESTALE',
+                errno: -116,
+              });
             storeChunk(bytes, ids, counter);
           }
         } finally {

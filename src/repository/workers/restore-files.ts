@@ -22,7 +22,8 @@ const asPath = (path: string | Uint8Array): string | Buffer =>
   typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength);
 
 function writeFully(fd: number, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  for (let done = 0; done < bytes.length; )
+    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }
 
 /** Writes all but blocks of zeros: the file was made with its full length, so these are holes. */
@@ -86,7 +87,8 @@ export function createFileRestorer(
     const whole = new Map<number, number>();
     const partsLeft = new Map<number, number>();
     for (const { places } of input.blobs)
-      for (let n = 0; n < places.length; n += 2) partsLeft.set(places[n]!, (partsLeft.get(places[n]!) ?? 0) + 1);
+      for (let n = 0; n < places.length; n += 2)
+        partsLeft.set(places[n]!, (partsLeft.get(places[n]!) ?? 0) + 1);
 
     const fail = (index: number, error: unknown): void => {
       if (failed.has(index)) return;
@@ -135,7 +137,11 @@ export function createFileRestorer(
         if (Atomics.load(control, 0) !== 0) throw new LifeboatError('cancelled', 'the restore was cancelled');
         let plaintext: Uint8Array;
         try {
-          if (!sealed) throw new LifeboatError('repository-damaged', `pack ${input.packName} is too short to hold blob ${blob.id}`);
+          if (!sealed)
+            throw new LifeboatError(
+              'repository-damaged',
+              `pack ${input.packName} is too short to hold blob ${blob.id}`,
+            );
           plaintext = decoder!.decode(blob, sealed);
         } catch (error) {
           for (let n = 0; n < blob.places.length; n += 2) {

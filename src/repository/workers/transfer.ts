@@ -82,8 +82,13 @@ export interface TransferContext {
  * their tag, compression and hash were verified: no second compression. From another repository they are
  * decoded, and encoded with this one's key.
  */
-export function transferBlobs(context: TransferContext, input: Jobs['transfer']['input']): Jobs['transfer']['output'] {
-  const decoder: BlobDecoder = createBlobDecoder(input.foreign ? sealerOf(input.foreign.key) : context.sealer);
+export function transferBlobs(
+  context: TransferContext,
+  input: Jobs['transfer']['input'],
+): Jobs['transfer']['output'] {
+  const decoder: BlobDecoder = createBlobDecoder(
+    input.foreign ? sealerOf(input.foreign.key) : context.sealer,
+  );
   const counter = { blobs: 0, bytes: 0, packedBytes: 0 };
   const problems: BlobProblem[] = [];
   eachSealedBlob(input.source, input.blobs, (blob: PackedBlob, sealed) => {

@@ -12,16 +12,27 @@ function shape(tree: TargetTree): unknown {
 }
 
 test('paths are cleaned as Go cleans them', () => {
-  for (const [path, clean] of [['', '.'], ['/', '/'], ['a//b/./c/..', 'a/b'], ['../x', '../x'], ['/../x', '/x'], ['a/..', '.'], ['./a/', 'a']])
+  for (const [path, clean] of [
+    ['', '.'],
+    ['/', '/'],
+    ['a//b/./c/..', 'a/b'],
+    ['../x', '../x'],
+    ['/../x', '/x'],
+    ['a/..', '.'],
+    ['./a/', 'a'],
+  ])
     assert.equal(cleanPath(bytesOfText(path!)), clean);
 });
 
 test('absolute paths keep their folders, relative ones lose their dots', () => {
-  assert.deepEqual(shape(targetTree(['/srv/app/data', '/srv/app/logs', 'here/there', '../up'].map(bytesOfText))), {
-    srv: { app: { data: '/srv/app/data', logs: '/srv/app/logs' } },
-    here: { there: 'here/there' },
-    up: '../up',
-  });
+  assert.deepEqual(
+    shape(targetTree(['/srv/app/data', '/srv/app/logs', 'here/there', '../up'].map(bytesOfText))),
+    {
+      srv: { app: { data: '/srv/app/data', logs: '/srv/app/logs' } },
+      here: { there: 'here/there' },
+      up: '../up',
+    },
+  );
 });
 
 test('equal names from different folders are told apart', () => {

@@ -44,15 +44,30 @@ function components(path: ByteString): ByteString[] {
 
 function rootOf(path: ByteString): ByteString {
   if (path.startsWith('/')) return bytes('/');
-  const ups = cleanPath(path).split('/').filter((part) => part === '..');
+  const ups = cleanPath(path)
+    .split('/')
+    .filter((part) => part === '..');
   return bytes(ups.length === 0 ? '.' : ups.join('/'));
 }
 
-const join = (directory: ByteString, name: ByteString): ByteString => (directory === '.' ? name : joinPath(directory, name));
+const join = (directory: ByteString, name: ByteString): ByteString =>
+  directory === '.' ? name : joinPath(directory, name);
 
-const emptyNode = (root: ByteString): TargetTree => ({ nodes: new Map(), path: null, metadataPath: null, root, explicit: false });
+const emptyNode = (root: ByteString): TargetTree => ({
+  nodes: new Map(),
+  path: null,
+  metadataPath: null,
+  root,
+  explicit: false,
+});
 
-function addBelow(node: TargetTree, target: ByteString, folder: ByteString, parts: readonly ByteString[], explicit: boolean): void {
+function addBelow(
+  node: TargetTree,
+  target: ByteString,
+  folder: ByteString,
+  parts: readonly ByteString[],
+  explicit: boolean,
+): void {
   const [name, ...rest] = parts as [ByteString, ...ByteString[]];
   let child = node.nodes.get(name);
   if (!child) {
@@ -73,7 +88,8 @@ function addTarget(top: TargetTree, target: ByteString, explicit: boolean): void
   const first = parts[0]!;
   const root = rootOf(target);
   let name = first;
-  for (let n = 1; top.nodes.has(name) && top.nodes.get(name)!.root !== root; n++) name = bytes(`${first}-${n}`);
+  for (let n = 1; top.nodes.has(name) && top.nodes.get(name)!.root !== root; n++)
+    name = bytes(`${first}-${n}`);
   let child = top.nodes.get(name);
   if (!child) {
     child = emptyNode(root);

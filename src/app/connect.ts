@@ -1,0 +1,38 @@
+import { LifeboatError } from '../core/errors.ts';
+import {
+  type CreateOptions,
+  createRepository,
+  openRepository,
+  type Repository,
+} from '../repository/repository.ts';
+import { localStorage } from '../storage/local/local.ts';
+import type { Storage } from '../storage/storage.ts';
+
+/** Schemes of restic's locations that this version cannot reach; said plainly instead of taken for a path. */
+const schemesToCome = ['s3', 'sftp', 'rest', 'azure', 'gs', 'b2', 'swift', 'rclone'];
+
+/** The storage at a location as restic writes it: a path, or `local:` and a path. @throws LifeboatError `usage`. */
+export function storageAt(location: string): Storage {
+  const scheme = /^([a-z0-9]+):/.exec(location)?.[1];
+  if (scheme === 'local') return localStorage(location.slice('local:'.length));
+  if (scheme && schemesToCome.includes(scheme)) {
+    throw new LifeboatError(
+      'usage',
+      `repositories at ${scheme}: locations are not supported by this version`,
+      {
+        hint: 'use a repository on a local or mounted folder, and copy it from there',
+      },
+    );
+  }
+  return localStorage(location);
+}
+
+/** @throws LifeboatError as `openRepository` of the room repository. */
+export function openAt(location: string, password: string, keyHint?: string): Promise<Repository> {
+  return openRepository(storageAt(location), password, keyHint);
+}
+
+/** @throws LifeboatError `repository-exists` and storage errors. */
+export function createAt(location: string, password: string, options: CreateOptions): Promise<Repository> {
+  return createRepository(storageAt(location), password, options);
+}
