@@ -35,7 +35,7 @@ export function formatRate(bytesPerSecond: number): string {
 }
 
 /** `2026-03-01 14:05:09` in the local time zone, restic's format for times. */
-export function formatTime(rfc3339: string): string {
+export function formatLocalTime(rfc3339: string): string {
   const date = new Date(rfc3339);
   if (Number.isNaN(date.getTime())) return rfc3339;
   const pad = (part: number): string => String(part).padStart(2, '0');
