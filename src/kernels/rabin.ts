@@ -24,12 +24,22 @@ export interface Chunker {
   nextCut(start: number, end: number, isLast?: boolean, scanned?: number): number;
 }
 
-/**
- * Fills the tables of assembly/rabin.ts, whose comment says what they hold.
- */
+/** byte * x^shift modulo the polynomial, for each byte: a sum of the results for its bits. */
+function byteTable(polynomial: Polynomial, shift: number): bigint[] {
+  const table = [0n];
+  for (let bit = 0; bit < 8; bit++) {
+    const remainder = modulo(1n << BigInt(shift + bit), polynomial);
+    table.push(...table.map((entry) => entry ^ remainder));
+  }
+  return table;
+}
+
+/** Fills the tables of assembly/rabin.ts, whose comment says what they hold. */
 function fillTables(wasm: KernelExports, polynomial: Polynomial): void {
-  const leaving = (byte: number) => modulo(BigInt(byte) << BigInt(8 * windowBytes), polynomial);
-  const reduced = (byte: number) => modulo(BigInt(byte) << BigInt(chunkerDegree), polynomial);
+  const leavingTable = byteTable(polynomial, 8 * windowBytes);
+  const reducedTable = byteTable(polynomial, chunkerDegree);
+  const leaving = (byte: number) => leavingTable[byte] ?? 0n;
+  const reduced = (byte: number) => reducedTable[byte] ?? 0n;
   const view = new DataView(wasm.memory.buffer, wasm.rabinTables());
   for (let byte = 0; byte < 256; byte++) {
     view.setBigUint64(8 * byte, leaving(byte), true);
