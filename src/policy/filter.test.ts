@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { bytesOfBuffer, bytesOfText } from '../core/bytestring.ts';
 import { hasCode } from '../core/errors.ts';
 import { compileFilter } from './filter.ts';
+import { compileComponent } from './glob.ts';
 
 const filterOf = (...patterns: string[]) => compileFilter(patterns.map(bytesOfText));
 const matches = (pattern: string, path: string): boolean => filterOf(pattern).matches(bytesOfText(path));
@@ -117,6 +118,29 @@ const listFacts: readonly [readonly string[], string, boolean, boolean][] = [
   [['/foo/*/test.c'], '/foo/bar/foo/bar/test.c', false, false],
 ];
 
+/** The definition, slowly: every `**` as any number of stars, at every place in the path. */
+function matchesByDefinition(pattern: string, path: string): boolean {
+  const split = (text: string): string[] =>
+    text.split('/').map((part, i) => (i === 0 && part === '' ? '/' : part));
+  const names = split(path);
+  const expand = ([first, ...rest]: readonly string[]): string[][] => {
+    if (first === undefined) return [[]];
+    const starts = first === '**' ? [...names, ''].map((_, i) => Array<string>(i).fill('*')) : [[first]];
+    return starts.flatMap((start) => expand(rest).map((end) => [...start, ...end]));
+  };
+  return expand(split(pattern)).some(
+    (parts) =>
+      parts.length > 0 &&
+      names.some((_, offset) => {
+        if (parts[0] === '/' ? offset > 0 : names[offset] === '/') return false;
+        return parts.every((part, i) => {
+          const name = names[offset + i];
+          return name !== undefined && compileComponent(bytesOfText(part))?.(name) === true;
+        });
+      }),
+  );
+}
+
 describe('a filter', () => {
   it('matches what restic matches', () => {
     for (const [pattern, yes, no] of matchFacts) {
@@ -228,6 +252,21 @@ describe('a filter', () => {
           assert.equal(warm.matches(path), cold.matches(path));
         }
       }),
+    );
+  });
+
+  it('matches by the definition, whatever shortcuts it takes', () => {
+    const part = fc.constantFrom('a', 'b', 'ab', '*', 'a*', '*b', '?', '**', '**', '[ab]');
+    const name = fc.constantFrom('a', 'b', 'ab', 'abc', 'c');
+    const joined = (piece: fc.Arbitrary<string>): fc.Arbitrary<string> =>
+      fc
+        .tuple(fc.constantFrom('', '/'), fc.array(piece, { minLength: 1, maxLength: 4 }))
+        .map(([root, pieces]) => root + pieces.join('/'));
+    fc.assert(
+      fc.property(joined(part), joined(name), (pattern, path) => {
+        assert.equal(matches(pattern, path), matchesByDefinition(pattern, path));
+      }),
+      { numRuns: 500 },
     );
   });
 

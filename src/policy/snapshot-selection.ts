@@ -111,7 +111,10 @@ function findById(snapshots: readonly StoredSnapshot[], prefix: string): StoredS
     );
   }
   if (fitting.length > 1) {
-    const some = fitting.slice(0, 3).map(({ id }) => id.slice(0, prefix.length + 4));
+    const some = fitting
+      .map(({ id }) => id.slice(0, prefix.length + 4))
+      .sort()
+      .slice(0, 3);
     throw new LifeboatError(
       'snapshot-missing',
       `${fitting.length} snapshots have an ID that begins with ${JSON.stringify(prefix)}: ${some.join(', ')}${fitting.length > 3 ? ', …' : ''}`,
