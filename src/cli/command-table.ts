@@ -7,6 +7,15 @@ import type { CommandGroup } from './help.ts';
  */
 export const commandGroups: readonly CommandGroup[] = [
   {
+    title: 'Looking',
+    members: {
+      snapshots: {
+        summary: 'list the snapshots',
+        load: async () => (await import('./commands/snapshots.ts')).command,
+      },
+    },
+  },
+  {
     title: 'About Lifeboat',
     members: {
       help: {
