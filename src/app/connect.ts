@@ -5,6 +5,7 @@ import {
   openRepository,
   type Repository,
 } from '../repository/repository.ts';
+import { withoutWrites } from '../storage/dry-run.ts';
 import { localStorage } from '../storage/local/local.ts';
 import type { Storage } from '../storage/storage.ts';
 
@@ -27,9 +28,17 @@ export function storageAt(location: string): Storage {
   return localStorage(location);
 }
 
+export interface OpenOptions {
+  /** Key to try first. */
+  readonly keyHint?: string | undefined;
+  /** What is written or deleted goes nowhere: for dry runs. */
+  readonly readOnly?: boolean;
+}
+
 /** @throws LifeboatError as `openRepository` of the room repository. */
-export function openAt(location: string, password: string, keyHint?: string): Promise<Repository> {
-  return openRepository(storageAt(location), password, keyHint);
+export function openAt(location: string, password: string, options: OpenOptions = {}): Promise<Repository> {
+  const storage = storageAt(location);
+  return openRepository(options.readOnly ? withoutWrites(storage) : storage, password, options.keyHint);
 }
 
 /** @throws LifeboatError `repository-exists` and storage errors. */

@@ -7,6 +7,15 @@ import type { CommandGroup } from './help.ts';
  */
 export const commandGroups: readonly CommandGroup[] = [
   {
+    title: 'Backing up',
+    members: {
+      backup: {
+        summary: 'make a snapshot of files, folders or a stream',
+        load: async () => (await import('./commands/backup.ts')).command,
+      },
+    },
+  },
+  {
     title: 'Looking',
     members: {
       snapshots: {

@@ -1,40 +1,19 @@
-import { readFileSync } from 'node:fs';
 import { openAt } from '../app/connect.ts';
-import { LifeboatError, messageOf } from '../core/errors.ts';
 import { acquireLock } from '../repository/lock.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
 import { passwordVariables, resolvePassword } from './password.ts';
+import { resolveRepositoryLocation } from './repository-location.ts';
 
 /** What every command that works on a repository begins with: where it is, its password, its lock. */
 
 type Context = Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'output' | 'signal'>;
 
-/** @throws LifeboatError `usage` where no repository is named. */
-export function locationOf({ global }: Pick<Context, 'global'>): string {
-  if (global.repository) return global.repository;
-  if (global.repositoryFile) {
-    try {
-      const location = readFileSync(global.repositoryFile, 'utf8').trim();
-      if (location) return location;
-    } catch (error) {
-      throw new LifeboatError(
-        'usage',
-        `cannot read --repository-file ${global.repositoryFile}: ${messageOf(error)}`,
-        { cause: error },
-      );
-    }
-    throw new LifeboatError('usage', `the file ${global.repositoryFile} names no repository`);
-  }
-  throw new LifeboatError('usage', 'no repository is named', {
-    hint: 'give --repo PATH, or set LIFEBOAT_REPOSITORY',
-  });
-}
-
-export async function openSession(context: Context): Promise<Repository> {
-  const location = locationOf(context);
+/** @param dryRun open it so that nothing can be written. */
+export async function openSession(context: Context, dryRun = false): Promise<Repository> {
+  const location = await resolveRepositoryLocation(context.global);
   const password = await resolvePassword({ ...context.global, variables: passwordVariables }, context);
-  return openAt(location, password, context.global.keyHint);
+  return openAt(location, password, { keyHint: context.global.keyHint, readOnly: dryRun });
 }
 
 export type LockMode = 'shared' | 'exclusive';
@@ -52,18 +31,26 @@ export async function withRepository<T>(
   return withSessionLock(context, repository, mode, (signal) => work(repository, signal));
 }
 
-/** The lock part of `withRepository`, for commands that open more than one repository. */
+/**
+ * The lock part of `withRepository`, for commands that open more than one repository.
+ * @param meanwhile reading that goes on while the lock settles.
+ */
 export async function withSessionLock<T>(
   context: Context,
   repository: Repository,
   mode: LockMode,
   work: (signal: AbortSignal) => Promise<T>,
+  meanwhile?: () => Promise<void>,
 ): Promise<T> {
-  if (mode === 'shared' && context.global.noLock) return work(context.signal);
+  if (mode === 'shared' && context.global.noLock) {
+    await meanwhile?.();
+    return work(context.signal);
+  }
   const lock = await acquireLock(repository, {
     exclusive: mode === 'exclusive',
     retryForMs: context.global.retryLockMs,
     signal: context.signal,
+    ...(meanwhile ? { meanwhile } : {}),
     onWait: (error) => context.output.warn(`${error.message}; waiting for it`),
   });
   try {

@@ -14,6 +14,7 @@ import type {
   FileItem,
   FileOutcome,
   FinishedPack,
+  Jobs,
   StoredCounts,
 } from './workers/protocol.ts';
 
@@ -33,6 +34,11 @@ export interface BlobStore {
   saveData(bytes: Uint8Array): Promise<Id>;
   /** Stores a tree. The ID is known at once; storing goes on behind, and a failure shows in `finish`. */
   saveTree(bytes: Uint8Array): { id: Id; isNew: boolean };
+  /**
+   * Brings blobs of a pack into new packs. From another repository those that are stored already are left
+   * out; from this one all given are stored again, and their old places stay in the index in memory.
+   */
+  transfer(input: Jobs['transfer']['input']): Promise<Jobs['transfer']['output']>;
   /** Resolves when there is room for more trees: bounds memory where storing is slower than walking. */
   drained(): Promise<void>;
   /** Writes all open packs and the index. Returns what was added in all. @throws the first failure. */
@@ -217,6 +223,15 @@ export function openBlobStore(
         if (treesBytes >= treeBatchBytes) sendTrees();
       }
       return { id: idOfBytes(id), isNew: entry >= 0 };
+    },
+    async transfer(input) {
+      try {
+        const outcome = await pool.run('transfer', input);
+        count(outcome.stored, 'dataBlobs');
+        return outcome;
+      } catch (error) {
+        throw firstFailure(error);
+      }
     },
     async drained() {
       if (failure) throw failure;

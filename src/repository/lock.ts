@@ -144,11 +144,11 @@ async function removeIfThere(repository: Repository, id: Id): Promise<void> {
   }
 }
 
-async function acquireOnce(repository: Repository, exclusive: boolean): Promise<Id> {
+async function acquireOnce(repository: Repository, { exclusive, meanwhile }: LockOptions): Promise<Id> {
   await refuseConflicts(repository, exclusive, new Set());
   const id = await saveLock(repository, exclusive);
   try {
-    await sleep(settleMs);
+    await Promise.all([sleep(settleMs), meanwhile?.()]);
     await refuseConflicts(repository, exclusive, new Set([id]));
     return id;
   } catch (error) {
@@ -162,6 +162,11 @@ export interface LockOptions {
   /** How long to wait for other locks to go away. Default: not at all. */
   readonly retryForMs?: number;
   readonly signal?: AbortSignal;
+  /**
+   * Reading that may go on while the new lock settles: it is there for others to see already, and if it
+   * turns out to be in vain, what was read is never used.
+   */
+  readonly meanwhile?: () => Promise<void>;
   /** Told once when the wait begins. */
   readonly onWait?: (error: LifeboatError) => void;
 }
@@ -177,7 +182,7 @@ async function acquire(repository: Repository, options: LockOptions): Promise<Id
   let told = false;
   for (let waitMs = retryFirstMs; ; waitMs = Math.min(waitMs * 2, retryMaxMs)) {
     try {
-      return await acquireOnce(repository, options.exclusive);
+      return await acquireOnce(repository, options);
     } catch (error) {
       const left = deadline - Date.now();
       if (!hasCode(error, 'repository-locked') || left <= 0) throw error;

@@ -15,6 +15,8 @@ export interface BlobIndex {
   /** Number of a pack in the table, given out on first use. */
   packNumber(id: Id): number;
   packId(number: number): Id;
+  /** Number of a pack that the index names, or null; gives none out. */
+  knownPackNumber(id: Id): number | null;
   packCount(): number;
   /** Numbers of the packs that each index file describes. */
   readonly files: Map<Id, number[]>;
@@ -58,6 +60,7 @@ export function createBlobIndex(): BlobIndex {
     table,
     packNumber,
     packId: (number) => ids[number]!,
+    knownPackNumber: (id) => numbers.get(id) ?? null,
     packCount: () => ids.length,
     files: new Map(),
     broken: new Map(),

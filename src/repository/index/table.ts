@@ -66,6 +66,12 @@ export interface BlobTable {
   typeOf(entry: number): BlobType;
   locationOf(entry: number): BlobLocation;
   packOf(entry: number): number;
+  /** Stored bytes of an entry's blob. */
+  lengthOf(entry: number): number;
+  /** Whether the blob is stored compressed. */
+  isCompressed(entry: number): boolean;
+  /** The entry that `find` answers for this entry's blob: the one of its copies that was added first. */
+  firstCopyOf(entry: number): number;
   /** Copies the 32 bytes of an entry's ID. */
   copyId(entry: number, target: Uint8Array): void;
 }
@@ -288,6 +294,15 @@ export function openTable(memory: TableMemory): BlobTable {
     },
     typeOf: (entry) => ((viewOf(entry)[entry * entryWords + packWord]! & typeBit) === 0 ? 'data' : 'tree'),
     packOf: (entry) => viewOf(entry)[entry * entryWords + packWord]! & ~typeBit,
+    lengthOf: (entry) => viewOf(entry)[entry * entryWords + lengthWord]!,
+    isCompressed: (entry) => viewOf(entry)[entry * entryWords + plainWord]! !== 0,
+    firstCopyOf(entry) {
+      const words = viewOf(entry);
+      const at = entry * entryWords;
+      for (let word = 0; word < 8; word++) keyWords[word] = words[at + word]!;
+      const flag = words[at + packWord]! & typeBit;
+      return consistently(() => findHeld(flag));
+    },
     locationOf(entry) {
       const words = viewOf(entry);
       const at = entry * entryWords;

@@ -7,7 +7,7 @@ import type { PackedBlob } from '../pack.ts';
  * builds trees and stores finished packs.
  */
 
-export type Compression = 'auto' | 'off' | 'max';
+export type Compression = 'auto' | 'off' | 'fastest' | 'better' | 'max';
 
 export interface RawKey {
   readonly encryption: Uint8Array;
@@ -96,6 +96,13 @@ export interface BlobProblem {
   readonly message: string;
 }
 
+/** A blob that a tree refers to and that is in no pack of the index. */
+export interface MissingBlob {
+  readonly type: 'data' | 'tree';
+  readonly id: string;
+  readonly tree: string;
+}
+
 export interface Jobs {
   files: { input: { items: readonly FileItem[] }; output: readonly FileOutcome[] };
   scan: { input: { path: string | Uint8Array; start: number; bytesMax: number }; output: ScanOutcome };
@@ -111,6 +118,15 @@ export interface Jobs {
       foreign: { key: RawKey } | null;
     };
     output: { stored: StoredCounts; problems: readonly BlobProblem[] };
+  };
+  /** Reads trees of a pack and adds all that they refer to to the set `used`; answers which trees were new in it. */
+  markTrees: {
+    input: { source: PackSource; packName: string; entries: Int32Array; used: SharedArrayBuffer };
+    output: {
+      subtrees: Int32Array;
+      missing: readonly MissingBlob[];
+      problems: readonly { readonly entry: number; readonly message: string }[];
+    };
   };
   /** Reads a whole pack and checks its hash, its header and every blob in it. */
   checkPack: {

@@ -1,8 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { type BlobDecoder, createBlobDecoder } from '../blob-decoder.ts';
 import { openTable } from '../index/table.ts';
 import { createBlobEncoder } from './blob-encoder.ts';
 import { checkPack } from './check-pack.ts';
+import { markTrees } from './mark-trees.ts';
 import { createPacker } from './packer.ts';
 import type { JobMessage, JobName, Jobs, WorkerMessage, WorkerSetup } from './protocol.ts';
 import { createFileReader } from './read-files.ts';
@@ -27,6 +29,8 @@ const encoder = createBlobEncoder(sealer, packer, setup.version, setup.compressi
 const reader = createFileReader(table, encoder, setup.polynomial, control, progress);
 const restorer = createFileRestorer(sealer, control, progress);
 
+let decoder: BlobDecoder | undefined;
+
 const handlers: { [N in JobName]: (input: Jobs[N]['input']) => Jobs[N]['output'] } = {
   files: ({ items }) => items.map(reader.file),
   scan: ({ path, start, bytesMax }) => reader.scan(path, start, bytesMax),
@@ -42,6 +46,7 @@ const handlers: { [N in JobName]: (input: Jobs[N]['input']) => Jobs[N]['output']
     return counter;
   },
   transfer: (input) => transferBlobs({ sealer, table, encoder }, input),
+  markTrees: (input) => markTrees(table, (decoder ??= createBlobDecoder(sealer)), input),
   checkPack: (input) => checkPack(sealer, input, progress),
   restore: (input) => restorer(input),
   flush() {

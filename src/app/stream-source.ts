@@ -1,0 +1,13 @@
+import type { StreamSource } from '../engine/backup/archive-stream.ts';
+import { startChild } from '../transport/child-stream.ts';
+
+/** Standard input as the only file of a snapshot. */
+export function inputSource(name: string, input: AsyncIterable<Uint8Array>): StreamSource {
+  return { name, bytes: input, completed: async () => {} };
+}
+
+/** The output of a command as the only file of a snapshot; a command that fails makes none. */
+export function commandSource(name: string, command: readonly string[], signal: AbortSignal): StreamSource {
+  const { stdout, completed } = startChild(command, signal);
+  return { name, bytes: stdout, completed };
+}

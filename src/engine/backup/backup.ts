@@ -1,0 +1,208 @@
+import { hostname, userInfo } from 'node:os';
+import { type ByteString, toText } from '../../core/bytestring.ts';
+import { LifeboatError } from '../../core/errors.ts';
+import type { Id } from '../../model/id.ts';
+import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../../model/snapshot.ts';
+import { formatMilliseconds } from '../../model/time.ts';
+import {
+  anySnapshot,
+  findSnapshot,
+  matchesFilter,
+  type SnapshotFilter,
+} from '../../policy/snapshot-selection.ts';
+import { openBlobReader } from '../../repository/blob-reader.ts';
+import { type BlobStore, openBlobStore } from '../../repository/blob-store.ts';
+import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
+import type { Repository } from '../../repository/repository.ts';
+import { listSnapshots, saveSnapshot } from '../../repository/snapshots.ts';
+import type { Compression } from '../../repository/workers/protocol.ts';
+import { targetTree } from '../../sources/files/targets.ts';
+import { archive, type Selection } from './archive.ts';
+import { archiveStream, type StreamSource } from './archive-stream.ts';
+import type { BackupCounts, BackupEvents } from './events.ts';
+import { absolutePath } from './selection.ts';
+
+/** What a backup reads before it begins; may be read while its lock settles. */
+export interface BackupGround {
+  readonly snapshots: readonly StoredSnapshot[];
+  readonly index: BlobIndex;
+}
+
+/** Snapshots first, then the index: so all that a snapshot refers to is in the index. */
+export async function readGround(repository: Repository): Promise<BackupGround> {
+  const { snapshots } = await listSnapshots(repository, true);
+  return { snapshots, index: await loadIndex(repository) };
+}
+
+export interface ParentRule {
+  /** ID, beginning of one, or `latest`; undefined for the latest in the group. */
+  readonly named: string | undefined;
+  readonly filter: SnapshotFilter;
+}
+
+export interface BackupRequest {
+  /** Files and folders, or one stream. */
+  readonly source: { readonly paths: readonly ByteString[] } | { readonly stream: StreamSource };
+  readonly selection: Selection;
+  /** null: read every file again. */
+  readonly parent: ParentRule | null;
+  readonly ignoreInode: boolean;
+  readonly ignoreCtime: boolean;
+  readonly withAtime: boolean;
+  readonly skipIfUnchanged: boolean;
+  readonly tags: readonly string[];
+  readonly excludes: readonly string[];
+  readonly host: string;
+  /** Milliseconds since 1970; undefined for now. */
+  readonly timeMs: number | undefined;
+  readonly program: string;
+  readonly workingDirectory: string;
+  readonly compression: Compression;
+  readonly packBytes: number | undefined;
+  readonly workers: number | undefined;
+  readonly signal: AbortSignal;
+  readonly events: BackupEvents & { parent?(snapshot: StoredSnapshot | null): void };
+}
+
+export interface BackupReport {
+  /** null where nothing changed and that was to be skipped. */
+  readonly snapshotId: Id | null;
+  readonly tree: Id;
+  readonly parent: StoredSnapshot | null;
+  readonly summary: SnapshotSummary;
+  /** Items that could not be read, vanished or changed while they were read. */
+  readonly problems: number;
+}
+
+/** Now, with what finer digits the clock has. */
+const nowMs = (): number => performance.timeOrigin + performance.now();
+
+function chooseParent(snapshots: readonly StoredSnapshot[], rule: ParentRule | null): StoredSnapshot | null {
+  if (!rule) return null;
+  if (rule.named) return findSnapshot(snapshots, rule.named, rule.filter).snapshot;
+  const fitting = snapshots.some((snapshot) => matchesFilter(snapshot, rule.filter));
+  return fitting ? findSnapshot(snapshots, 'latest', rule.filter).snapshot : null;
+}
+
+function summarize(counts: BackupCounts, store: BlobStore, start: number, end: number): SnapshotSummary {
+  const totals = store.totals();
+  return {
+    backup_start: formatMilliseconds(start),
+    backup_end: formatMilliseconds(end),
+    files_new: counts.filesNew,
+    files_changed: counts.filesChanged,
+    files_unmodified: counts.filesUnmodified,
+    dirs_new: counts.dirsNew,
+    dirs_changed: counts.dirsChanged,
+    dirs_unmodified: counts.dirsUnmodified,
+    data_blobs: totals.dataBlobs,
+    tree_blobs: totals.treeBlobs,
+    data_added: totals.bytes,
+    data_added_packed: totals.packedBytes,
+    total_files_processed: counts.filesNew + counts.filesChanged + counts.filesUnmodified,
+    total_bytes_processed: counts.bytes,
+  };
+}
+
+/** Snapshots store paths as text; bytes that are no UTF-8 become U+FFFD, as in restic. */
+function snapshotPaths(request: BackupRequest): string[] {
+  if ('stream' in request.source) return [`/${request.source.stream.name.replace(/^\/+/, '')}`];
+  return request.source.paths.map((path) => toText(absolutePath(path, request.workingDirectory)));
+}
+
+function describeSnapshot(
+  request: BackupRequest,
+  tree: Id,
+  parent: StoredSnapshot | null,
+  startMs: number,
+): Snapshot {
+  const user = userInfo();
+  return {
+    time: formatMilliseconds(request.timeMs ?? startMs),
+    ...(parent ? { parent: parent.id } : {}),
+    tree,
+    paths: snapshotPaths(request),
+    hostname: request.host || hostname(),
+    username: user.username,
+    uid: user.uid,
+    gid: user.gid,
+    ...(request.excludes.length > 0 ? { excludes: [...request.excludes] } : {}),
+    ...(request.tags.length > 0 ? { tags: [...request.tags] } : {}),
+    program_version: request.program,
+  };
+}
+
+/**
+ * Makes one snapshot. The caller holds a shared lock.
+ * Order: packs, index, then the snapshot; a kill at any instant leaves the repository whole.
+ * @throws LifeboatError `source-unreadable` where nothing could be read, `cancelled`, storage errors.
+ */
+export async function runBackup(
+  repository: Repository,
+  ground: BackupGround,
+  request: BackupRequest,
+): Promise<BackupReport> {
+  const startMs = nowMs();
+  const { events } = request;
+  const parent = chooseParent(ground.snapshots, request.parent);
+  events.parent?.(parent);
+  const store = openBlobStore(repository, ground.index, {
+    compression: request.compression,
+    ...(request.packBytes ? { packBytes: request.packBytes } : {}),
+    ...(request.workers ? { workers: request.workers } : {}),
+  });
+  try {
+    const { tree, counts } =
+      'stream' in request.source
+        ? await archiveStream(request.source.stream, repository, store, request.timeMs ?? startMs, events)
+        : await archive(targetTree(request.source.paths), store, openBlobReader(repository, ground.index), {
+            selection: request.selection,
+            parentTree: parent?.tree ?? null,
+            ignoreInode: request.ignoreInode,
+            ignoreCtime: request.ignoreCtime,
+            withAtime: request.withAtime,
+            signal: request.signal,
+            events,
+          });
+    await store.finish();
+    request.signal.throwIfAborted();
+    const summary = summarize(counts, store, startMs, nowMs());
+    if (request.skipIfUnchanged && parent?.tree === tree) {
+      return { snapshotId: null, tree, parent, summary, problems: counts.problems };
+    }
+    const snapshot = { ...describeSnapshot(request, tree, parent, startMs), summary };
+    const snapshotId = await saveSnapshot(repository, snapshot);
+    return { snapshotId, tree, parent, summary, problems: counts.problems };
+  } catch (error) {
+    if (request.signal.aborted && request.signal.reason instanceof LifeboatError) throw request.signal.reason;
+    if (request.signal.aborted)
+      throw new LifeboatError('cancelled', 'the backup was interrupted; no snapshot was made', {
+        cause: error,
+      });
+    throw error;
+  } finally {
+    await store.close();
+  }
+}
+
+/** The filter for the latest snapshot of the same host, paths or tags, as `--group-by` says. */
+export function parentFilter(
+  by: { readonly host: boolean; readonly paths: boolean; readonly tags: boolean },
+  of: { readonly host: string; readonly paths: readonly string[]; readonly tags: readonly string[] },
+  notAfterMs: number | undefined,
+): SnapshotFilter {
+  return {
+    ...anySnapshot,
+    hosts: by.host ? [of.host] : [],
+    paths: by.paths ? of.paths : [],
+    tags: by.tags ? [of.tags] : [],
+    ...(notAfterMs === undefined
+      ? {}
+      : {
+          notAfter: {
+            seconds: Math.floor(notAfterMs / 1000),
+            nanoseconds: Math.round((notAfterMs % 1000) * 1e6),
+          },
+        }),
+  };
+}
