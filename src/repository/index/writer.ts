@@ -3,7 +3,7 @@ import type { Repository } from '../repository.ts';
 import { encodeIndex, type IndexedPack } from './codec.ts';
 
 /** An index file is written at this many blobs or this age: what an interrupted backup can build on. */
-const blobsMax = 50_000;
+export const blobsPerIndexFile = 50_000;
 const ageMaxMs = 10 * 60_000;
 
 export interface IndexWriter {
@@ -33,7 +33,7 @@ export function createIndexWriter(repository: Repository): IndexWriter {
       if (packs.length === 0) since = Date.now();
       packs.push(pack);
       blobs += pack.blobs.length;
-      if (blobs >= blobsMax || Date.now() - since >= ageMaxMs) await write();
+      if (blobs >= blobsPerIndexFile || Date.now() - since >= ageMaxMs) await write();
     },
     async finish() {
       await write();
