@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants, promises as fs } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type ErrorCode, errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
+import { checkKey, checkPrefix } from '../key.ts';
 import type { Storage } from '../storage.ts';
 
 const temporaryMark = '-tmp-';
@@ -18,7 +19,9 @@ const codeByErrno: Record<string, ErrorCode> = {
 };
 
 function failure(action: string, path: string, error: unknown): LifeboatError {
-  const code = codeByErrno[errnoOf(error)] ?? 'storage-failed';
+  const known = codeByErrno[errnoOf(error)] ?? 'storage-failed';
+  const absent = known === 'storage-missing-file';
+  const code = absent && (action === 'write' || action === 'create') ? 'storage-failed' : known;
   return new LifeboatError(code, `cannot ${action} ${path}: ${messageOf(error)}`, { cause: error });
 }
 
@@ -37,6 +40,20 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** Makes a folder where it is missing, with those above it; the one above knows it durably when this resolves. */
+async function makeFolderDurably(path: string, mode: number): Promise<void> {
+  try {
+    // Not `recursive`: on a read-only disk that one says ENOENT instead of EROFS.
+    await fs.mkdir(path, mode);
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return;
+    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolderDurably(dirname(path), mode);
+    return makeFolderDurably(path, mode);
+  }
+  await syncDirectory(dirname(path));
 }
 
 async function writeDurably(path: string, parts: readonly Uint8Array[], mode: number): Promise<void> {
@@ -65,8 +82,22 @@ export function localStorage(root: string): Storage {
     );
     return mode;
   };
-  const pathOf = (key: string): string => join(root, key);
-  const madeFolders = new Set<string>();
+  const pathOf = (key: string): string => {
+    checkKey(key);
+    return join(root, key);
+  };
+
+  /** Folders that are being made: who saves into one meanwhile waits until a power loss cannot take it away. */
+  const folders = new Map<string, Promise<void>>();
+  function makeFolder(path: string, mode: number): Promise<void> {
+    const making =
+      folders.get(path) ??
+      makeFolderDurably(path, mode).finally(() => {
+        folders.delete(path);
+      });
+    folders.set(path, making);
+    return making;
+  }
 
   async function save(key: string, parts: readonly Uint8Array[]): Promise<void> {
     const path = pathOf(key);
@@ -77,14 +108,13 @@ export function localStorage(root: string): Storage {
         await writeDurably(temporary, parts, 0o600);
       } catch (error) {
         if (errnoOf(error) !== 'ENOENT') throw error;
-        await fs.mkdir(dirname(path), { recursive: true, mode: finalMode & 0o040 ? 0o750 : 0o700 });
-        madeFolders.add(dirname(path));
+        await makeFolder(dirname(path), finalMode & 0o040 ? 0o750 : 0o700);
         await writeDurably(temporary, parts, 0o600);
       }
       await fs.chmod(temporary, finalMode);
       await fs.rename(temporary, path);
       await syncDirectory(dirname(path));
-      if (madeFolders.delete(dirname(path))) await syncDirectory(dirname(dirname(path)));
+      await Promise.all(folders.values());
     } catch (error) {
       await fs.rm(temporary, { force: true }).catch(() => {
         // The first error is the one to report; a leftover temporary file is never read.
@@ -116,22 +146,26 @@ export function localStorage(root: string): Storage {
   }
 
   async function listFolder(prefix: string, found: { key: string; size: number }[]): Promise<void> {
+    const folder = join(root, prefix);
     let entries: Awaited<ReturnType<typeof readFolder>>;
     try {
-      entries = await readFolder(pathOf(prefix));
+      entries = await readFolder(folder);
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return;
-      throw failure('list', pathOf(prefix), error);
+      throw failure('list', folder, error);
     }
     for (const entry of entries) {
-      if (entry.isDirectory()) await listFolder(`${prefix}${entry.name}/`, found);
-      else if (entry.isFile() && !isTemporary(entry.name)) {
-        const key = prefix + entry.name;
+      const key = prefix + entry.name;
+      if (entry.isDirectory()) await listFolder(`${key}/`, found);
+      else if ((entry.isFile() || entry.isSymbolicLink()) && !isTemporary(entry.name)) {
         try {
-          found.push({ key, size: (await fs.stat(pathOf(key))).size });
+          const stat = await fs.stat(join(root, key));
+          // Folders of packs that were moved to another disk are links, and hold packs all the same.
+          if (stat.isDirectory()) await listFolder(`${key}/`, found);
+          else if (stat.isFile()) found.push({ key, size: stat.size });
         } catch (error) {
           // A file that another process deleted since the folder was read is not there.
-          if (errnoOf(error) !== 'ENOENT') throw failure('inspect', pathOf(key), error);
+          if (errnoOf(error) !== 'ENOENT') throw failure('inspect', join(root, key), error);
         }
       }
     }
@@ -142,7 +176,7 @@ export function localStorage(root: string): Storage {
     connections: 4,
     async create() {
       try {
-        await fs.mkdir(root, { recursive: true, mode: 0o700 });
+        await makeFolderDurably(root, 0o700);
       } catch (error) {
         throw failure('create', root, error);
       }
@@ -150,23 +184,26 @@ export function localStorage(root: string): Storage {
     save,
     load,
     async size(key) {
+      const path = pathOf(key);
       try {
-        return (await fs.stat(pathOf(key))).size;
+        return (await fs.stat(path)).size;
       } catch (error) {
         if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return null;
-        throw failure('inspect', pathOf(key), error);
+        throw failure('inspect', path, error);
       }
     },
     async list(prefix) {
+      checkPrefix(prefix);
       const found: { key: string; size: number }[] = [];
       await listFolder(prefix, found);
       return found;
     },
     async remove(key) {
+      const path = pathOf(key);
       try {
-        await fs.unlink(pathOf(key));
+        await fs.unlink(path);
       } catch (error) {
-        throw failure('delete', pathOf(key), error);
+        throw failure('delete', path, error);
       }
     },
     localPath: pathOf,

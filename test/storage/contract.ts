@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { after, describe, test } from 'node:test';
+import { hasCode } from '../../src/core/errors.ts';
+import type { Storage } from '../../src/storage/storage.ts';
+
+/** A place to test, made for one run of the suite. */
+export interface StoragePlace {
+  /** A new client to the place, as another process would have one. */
+  connect(): Storage;
+  /** Leaves behind what a save of this key leaves that was killed before its object was visible. */
+  leaveUnfinished?(key: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const keyOf = (n: number): string => {
+  const id = sha256(Buffer.from(String(n)));
+  return `data/${id.slice(0, 2)}/${id}`;
+};
+const missing = (error: unknown): boolean => hasCode(error, 'storage-missing-file');
+
+const keysThatAreNone = [
+  '',
+  '/',
+  '/config',
+  'data//x',
+  'data/',
+  '.',
+  '..',
+  '../config',
+  'data/../config',
+  'data/./x',
+  'data/..',
+  'a\0b',
+  'a\nb',
+  'a\\b',
+  'ü',
+];
+
+/** What every storage promises; a driver exists once it passes. */
+export function testStorage(name: string, makePlace: () => Promise<StoragePlace>): void {
+  describe(`storage ${name}`, async () => {
+    const place = await makePlace();
+    const storage = place.connect();
+    await storage.create();
+    after(() => place.close());
+
+    const listed = async (prefix: string): Promise<Map<string, number>> =>
+      new Map((await place.connect().list(prefix)).map(({ key, size }) => [key, size]));
+
+    test('can be created again, and keeps what it holds', async () => {
+      await storage.save('config', [Buffer.from('settings')]);
+      await place.connect().create();
+      assert.equal(String(await storage.load('config')), 'settings');
+    });
+
+    test('gives back what was saved, in any number of parts, to every client', async () => {
+      const large = randomBytes(5_000_000);
+      const cases: readonly Uint8Array[][] = [
+        [],
+        [Buffer.alloc(0)],
+        [Buffer.from('x')],
+        [Buffer.from('one '), Buffer.alloc(0), Buffer.from('two')],
+        [large.subarray(0, 1), large.subarray(1, 4_000_000), large.subarray(4_000_000)],
+      ];
+      for (const [n, parts] of cases.entries()) {
+        await storage.save(keyOf(n), parts);
+        const content = Buffer.concat(parts);
+        assert.ok((await place.connect().load(keyOf(n))).equals(content), `case ${n}`);
+        assert.equal(await place.connect().size(keyOf(n)), content.length);
+        assert.equal((await listed('data/')).get(keyOf(n)), content.length);
+      }
+    });
+
+    test('saves what the buffer held at the call and has no use for it afterwards', async () => {
+      const buffer = Buffer.alloc(100_000, 1);
+      await storage.save(keyOf(10), [buffer]);
+      buffer.fill(2);
+      assert.ok((await storage.load(keyOf(10))).every((byte) => byte === 1));
+    });
+
+    test('reads ranges, shorter where the object ends', async () => {
+      const content = randomBytes(10_000);
+      await storage.save(keyOf(11), [content]);
+      for (const [offset, length] of [
+        [0, 1],
+        [0, 10_000],
+        [9_999, 1],
+        [1234, 4321],
+        [9_990, 100],
+        [0, 20_000],
+        [10_000, 5],
+        [20_000, 5],
+        [5, 0],
+      ] as const) {
+        const part = await storage.load(keyOf(11), { offset, length });
+        assert.ok(part.equals(content.subarray(offset, offset + length)), `${length} from ${offset}`);
+      }
+    });
+
+    test('replaces an object as a whole: a reader sees the old one or the new one', async () => {
+      const versions = [Buffer.alloc(600_000, 1), Buffer.alloc(300_000, 2)] as const;
+      const key = 'lifeboat/replaced';
+      await storage.save(key, [versions[0]]);
+      let writing = true;
+      const readers = [1, 2].map(async () => {
+        const client = place.connect();
+        for (let reads = 0; writing || reads < 5; reads++) {
+          const seen = await client.load(key);
+          assert.ok(
+            versions.some((version) => version.equals(seen)),
+            `${seen.length} bytes that are neither version`,
+          );
+        }
+      });
+      for (let n = 1; n <= 20; n++) {
+        const version = versions[n % 2]!;
+        await storage.save(key, [version.subarray(0, 1000), version.subarray(1000)]);
+      }
+      writing = false;
+      await Promise.all(readers);
+    });
+
+    test('shows a new object only when it is whole', async () => {
+      const content = randomBytes(3_000_000);
+      const key = keyOf(12);
+      let saved = false;
+      const watcher = (async () => {
+        const client = place.connect();
+        while (!saved) {
+          const size = await client.size(key);
+          assert.ok(size === null || size === content.length, `visible with ${size} bytes`);
+          for (const entry of await client.list('data/'))
+            if (entry.key === key) assert.equal(entry.size, content.length);
+        }
+      })();
+      const parts = Array.from({ length: 300 }, (_, n) => content.subarray(n * 10_000, (n + 1) * 10_000));
+      await storage.save(key, parts);
+      assert.equal(await place.connect().size(key), content.length, 'visible once the save resolved');
+      saved = true;
+      await watcher;
+    });
+
+    test('takes many saves at once, into old and new folders, and of one key', async () => {
+      const count = 200;
+      const contents = Array.from({ length: count }, (_, n) => randomBytes(1 + n * 50));
+      const clients = [place.connect(), place.connect()];
+      await Promise.all(contents.map((bytes, n) => clients[n % 2]!.save(keyOf(1000 + n), [bytes])));
+      const sizes = await listed('data/');
+      for (const [n, bytes] of contents.entries()) {
+        assert.equal(sizes.get(keyOf(1000 + n)), bytes.length);
+        assert.ok((await storage.load(keyOf(1000 + n))).equals(bytes));
+      }
+      const rivals = Array.from({ length: 20 }, (_, n) => Buffer.alloc(50_000, n));
+      await Promise.all(rivals.map((bytes, n) => clients[n % 2]!.save('locks/rival', [bytes])));
+      const winner = await storage.load('locks/rival');
+      assert.ok(rivals.some((bytes) => bytes.equals(winner)));
+    });
+
+    test('lists what begins with a prefix, and nothing else', async () => {
+      await storage.save('listing/a', [Buffer.from('1')]);
+      await storage.save('listing/sub/b', [Buffer.from('22')]);
+      await storage.save('listing-not/c', [Buffer.from('333')]);
+      assert.deepEqual([...(await listed('listing/'))].sort(), [
+        ['listing/a', 1],
+        ['listing/sub/b', 2],
+      ]);
+      assert.deepEqual([...(await listed('absent/'))], []);
+      assert.deepEqual([...(await listed('absent/deeper/'))], []);
+    });
+
+    test('lists more objects than one page of a listing holds', async () => {
+      const names = Array.from({ length: 1100 }, (_, n) => `many/${n}`);
+      for (let n = 0; n < names.length; n += 100)
+        await Promise.all(names.slice(n, n + 100).map((key) => storage.save(key, [])));
+      assert.deepEqual([...(await listed('many/')).keys()].sort(), names.sort());
+    });
+
+    test('says storage-missing-file for what is not there', async () => {
+      await assert.rejects(storage.load('data/aa/absent'), missing);
+      await assert.rejects(storage.load('absent', { offset: 0, length: 10 }), missing);
+      await assert.rejects(storage.remove('absent/deeper'), missing);
+      assert.equal(await storage.size('absent/deeper'), null);
+    });
+
+    test('removes an object once, and lets it be saved again', async () => {
+      const key = keyOf(13);
+      await storage.save(key, [Buffer.from('first')]);
+      await storage.remove(key);
+      assert.equal(await place.connect().size(key), null);
+      assert.ok(!(await listed('data/')).has(key));
+      await assert.rejects(storage.load(key), missing);
+      await assert.rejects(storage.remove(key), missing);
+      await storage.save(key, [Buffer.from('second')]);
+      assert.equal(String(await storage.load(key)), 'second');
+    });
+
+    test('neither lists nor loads an unfinished save, and can save over it', async (t) => {
+      if (!place.leaveUnfinished) return t.skip('leaves nothing behind');
+      const key = keyOf(14);
+      await place.leaveUnfinished(key);
+      assert.ok([...(await listed('data/')).keys()].every((name) => !name.startsWith(key)));
+      assert.equal(await storage.size(key), null);
+      await assert.rejects(storage.load(key), missing);
+      await storage.save(key, [Buffer.from('whole')]);
+      assert.equal(String(await storage.load(key)), 'whole');
+    });
+
+    for (const key of keysThatAreNone) {
+      test(`refuses ${JSON.stringify(key)} as a key`, async () => {
+        const refused = (error: unknown): boolean => hasCode(error, 'internal');
+        await assert.rejects(storage.save(key, [Buffer.from('x')]), refused);
+        await assert.rejects(storage.load(key), refused);
+        await assert.rejects(storage.size(key), refused);
+        await assert.rejects(storage.remove(key), refused);
+        assert.throws(() => storage.localPath(key), refused);
+        await assert.rejects(storage.list(`${key}/`), refused);
+      });
+    }
+
+    test('refuses a prefix without its slash', async () => {
+      await assert.rejects(storage.list('data'), (error) => hasCode(error, 'internal'));
+    });
+
+    test('has a local path exactly where it has a local file', async () => {
+      const path = storage.localPath('config');
+      if (path === null) return;
+      const { readFile } = await import('node:fs/promises');
+      assert.equal(await readFile(path, 'utf8'), 'settings');
+    });
+  });
+}
