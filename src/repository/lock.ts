@@ -144,12 +144,24 @@ async function removeIfThere(repository: Repository, id: Id): Promise<void> {
   }
 }
 
+/**
+ * Whether index files went away: where saving this lock took long, a prune may have ended between the two
+ * checks without having seen it, and what was read meanwhile may tell of packs that are gone.
+ */
+async function lacksIndexFiles(repository: Repository, before: readonly { id: Id }[]): Promise<boolean> {
+  const now = new Set((await listFiles(repository.storage, 'index')).map(({ id }) => id));
+  return before.some(({ id }) => !now.has(id));
+}
+
 async function acquireOnce(repository: Repository, { exclusive, meanwhile }: LockOptions): Promise<Id> {
   await refuseConflicts(repository, exclusive, new Set());
   const id = await saveLock(repository, exclusive);
   try {
-    await Promise.all([sleep(settleMs), meanwhile?.()]);
+    const indexBefore = meanwhile ? await listFiles(repository.storage, 'index') : [];
+    const [, ahead] = await Promise.allSettled([sleep(settleMs), meanwhile?.()]);
     await refuseConflicts(repository, exclusive, new Set([id]));
+    if (meanwhile && (ahead.status === 'rejected' || (await lacksIndexFiles(repository, indexBefore))))
+      await meanwhile();
     return id;
   } catch (error) {
     await removeIfThere(repository, id);
@@ -164,7 +176,7 @@ export interface LockOptions {
   readonly signal?: AbortSignal;
   /**
    * Reading that may go on while the new lock settles: it is there for others to see already, and if it
-   * turns out to be in vain, what was read is never used.
+   * turns out to be in vain, what was read is never used. Called again where what it read may be outdated.
    */
   readonly meanwhile?: () => Promise<void>;
   /** Told once when the wait begins. */
