@@ -22,6 +22,19 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'list the snapshots',
         load: async () => (await import('./commands/snapshots.ts')).command,
       },
+      ls: {
+        summary: 'list the files in a snapshot',
+        load: async () => (await import('./commands/ls.ts')).command,
+      },
+    },
+  },
+  {
+    title: 'Keeping in order',
+    members: {
+      prune: {
+        summary: 'delete data that no snapshot needs',
+        load: async () => (await import('./commands/prune.ts')).command,
+      },
     },
   },
   {

@@ -1,0 +1,84 @@
+import { type ByteString, bytesOfText, toText } from '../core/bytestring.ts';
+import { goJsonInside } from '../model/go-text.ts';
+import {
+  formatGoMode,
+  goModeCharDevice,
+  goModeDevice,
+  goModeDir,
+  goModeNamedPipe,
+  goModeSocket,
+  goModeSymlink,
+  permissionsOfGoMode,
+} from '../model/mode.ts';
+import type { NodeType, TreeNode } from '../model/node.ts';
+import { parseTime } from '../model/time.ts';
+import { formatBytes, formatLocalTime } from './format.ts';
+import { printable } from './text-width.ts';
+
+/** Entries of snapshots as `ls` and `find` print them, in bytes (restic cmd/restic/format.go, cmd_ls.go). */
+
+export interface EntryStyle {
+  readonly long: boolean;
+  readonly humanReadable: boolean;
+  /** Quote what a terminal would take for commands; files and pipes get names as they are. */
+  readonly quoted: boolean;
+}
+
+const modeBitsByType: Readonly<Partial<Record<NodeType, number>>> = {
+  dir: goModeDir,
+  symlink: goModeSymlink,
+  dev: goModeDevice,
+  chardev: goModeDevice | goModeCharDevice,
+  fifo: goModeNamedPipe,
+  socket: goModeSocket,
+};
+
+export function sizeOfNode(node: TreeNode): number {
+  return node.type === 'file' ? Number(node.size ?? 0) : 0;
+}
+
+/** A name for a line of text. */
+export function shownName(name: ByteString, quoted: boolean): ByteString {
+  return quoted ? bytesOfText(printable(toText(name))) : name;
+}
+
+export function entryLine(path: ByteString, node: TreeNode, style: EntryStyle): ByteString {
+  const name = shownName(path, style.quoted);
+  if (!style.long) return name;
+  const mode = ((modeBitsByType[node.type] ?? 0) | node.mode) >>> 0;
+  const owner = `${String(node.uid).padStart(5)} ${String(node.gid).padStart(5)}`;
+  const bytes = sizeOfNode(node);
+  const size = style.humanReadable ? formatBytes(bytes) : String(bytes).padStart(6);
+  const target =
+    node.type === 'symlink' ? ` -> ${shownName(node.linktarget ?? ('' as ByteString), style.quoted)}` : '';
+  return `${formatGoMode(mode)} ${owner} ${size} ${formatLocalTime(node.mtime)} ${name}${target}` as ByteString;
+}
+
+const special = /[^ !#-%'-;=?-[\]-~]/;
+
+/** A JSON string of bytes, as Go writes it. */
+export function jsonOfBytes(bytes: string): string {
+  return `"${special.test(bytes) ? goJsonInside(bytes) : bytes}"`;
+}
+
+/** The JSON line of `ls`. */
+export function entryJson(path: ByteString, node: TreeNode): ByteString {
+  const { name, type, uid, gid, mode, mtime, atime, ctime, inode } = node;
+  const size = type === 'file' ? `,"size":${node.size ?? 0}` : '';
+  const modeField = mode === 0 ? '' : `,"mode":${mode}`;
+  const inodeField = inode ? `,"inode":${inode}` : '';
+  return `{"name":${jsonOfBytes(name)},"type":${jsonOfBytes(type)},"path":${jsonOfBytes(path)},"uid":${uid},"gid":${gid}${size}${modeField},"permissions":"${formatGoMode(mode)}","mtime":"${mtime}","atime":"${atime}","ctime":"${ctime}"${inodeField},"message_type":"node","struct_type":"node"}` as ByteString;
+}
+
+const ncduBlockBytes = 512;
+
+/** An entry of ncdu's export format, version 1.2. */
+export function ncduJson(node: TreeNode): ByteString {
+  const size = node.type === 'file' ? BigInt(node.size ?? 0) : 0n;
+  const block = BigInt(ncduBlockBytes);
+  const dsize = ((size + block - 1n) / block) * block;
+  const notRegular = node.type !== 'dir' && node.type !== 'file';
+  // ncdu refuses times before 1970.
+  const mtime = Math.max(0, parseTime(node.mtime).seconds);
+  return `{"name":${jsonOfBytes(node.name)},"asize":${size},"dsize":${dsize},"dev":${node.device_id ?? 0},"ino":${node.inode ?? 0},"nlink":${node.links ?? 0},"notreg":${notRegular},"uid":${node.uid},"gid":${node.gid},"mode":${permissionsOfGoMode(node.mode)},"mtime":${mtime}}` as ByteString;
+}
