@@ -128,49 +128,111 @@ export interface Jobs {
       problems: readonly { readonly entry: number; readonly message: string }[];
     };
   };
-  /** Reads a whole pack and checks its hash, its header and every blob in it. */
-  checkPack: {
-    input: { source: PackSource; packId: string; blobs: readonly PackedBlob[] };
-    output: { bytes: number; problems: readonly string[] };
-  };
+  /** Checks a pack against what the index says of it, and looks into the trees that it holds. */
+  checkPack: { input: CheckPackInput; output: CheckPackOutput };
   /** Writes parts of files from the blobs of one pack. */
   restore: { input: RestoreInput; output: RestoreOutput };
+  /** Closes files that restore jobs kept open for their next parts; goes to each worker. */
+  closeRestored: { input: null; output: null };
+  /** Compares files with the blobs they should hold. */
+  compareFiles: { input: { items: readonly CompareItem[] }; output: readonly CompareOutcome[] };
   flush: { input: null; output: null };
 }
 
-/** A blob and all the places it goes to. */
-export interface RestoreBlob extends PackedBlob {
-  /** Pairs: number of the file in `files`, byte offset in it. */
-  readonly places: readonly number[];
-}
-
-export interface RestoreFile {
-  /** Number of the file in the whole restore, to name it in problems. */
-  readonly number: number;
-  readonly path: string | Uint8Array;
-  readonly size: number;
-  /** Create the file anew and write it whole from this one pack: no other pack has parts of it. */
+export interface CheckPackInput {
+  /** The whole pack: a file, or all its bytes. */
+  readonly source: { readonly path: string } | { readonly bytes: Uint8Array };
+  readonly packId: string;
+  /** Its size as storage lists it. */
+  readonly packBytes: number;
+  /** Entries of the table that lie in this pack; without `whole` only these are read. */
+  readonly entries: Int32Array;
+  /** Read everything: the pack's hash, its header against the index, every blob. */
   readonly whole: boolean;
-  /** Skip blocks of zeros, leaving holes. */
-  readonly sparse: boolean;
+  /** Whether facts of trees are wanted. */
+  readonly trees: boolean;
+  /** Whether these shall list the data blobs that the trees refer to. */
+  readonly references: boolean;
 }
 
+export interface CheckPackOutput {
+  /** Bytes that were read. */
+  readonly bytes: number;
+  /** What is wrong with the pack. */
+  readonly problems: readonly string[];
+  /** Why the pack could not be read at all, or null. */
+  readonly unreadable: string | null;
+  readonly trees: TreeFacts | null;
+}
+
+/** What trees refer to. Blobs are named by the entry of their first copy in the table. */
+export interface TreeFacts {
+  /** Trees that were read. */
+  readonly trees: Int32Array;
+  /** For each of them: how many subtrees follow, the subtrees, how many data blobs follow, the data blobs. */
+  readonly references: Int32Array;
+  readonly problems: readonly { readonly tree: number; readonly message: string }[];
+}
+
+/** Flags of a file in a restore job. */
+export const restoreFlags = {
+  /** Write the file whole from this one job: no other job has parts of it. */
+  whole: 1,
+  /** Skip blocks of zeros, leaving holes. */
+  sparse: 2,
+  /** A regular file is there: cut it to nothing instead of insisting on a new one. Only with `whole`. */
+  existing: 4,
+} as const;
+
+/**
+ * Blobs of one pack and the places in files that they go to, as columns: one message of many small files
+ * costs little to hand over. Blob `b` has the places from `placesFrom[b]` to before `placesFrom[b + 1]`.
+ */
 export interface RestoreInput {
   readonly source: PackSource;
   readonly packName: string;
-  readonly files: readonly RestoreFile[];
-  readonly blobs: readonly RestoreBlob[];
+  /** Files of this job, by their index in it. */
+  readonly paths: readonly (string | Uint8Array)[];
+  /** Number of each file in the whole restore, to keep it open between jobs. */
+  readonly numbers: Float64Array;
+  readonly sizes: Float64Array;
+  readonly flags: Uint8Array;
+  /** 32 bytes for each blob, in the order of their offsets. */
+  readonly ids: Uint8Array;
+  readonly offsets: Uint32Array;
+  readonly lengths: Uint32Array;
+  readonly uncompressedLengths: Uint32Array;
+  readonly placesFrom: Uint32Array;
+  readonly placeFiles: Uint32Array;
+  readonly placeOffsets: Float64Array;
 }
 
 export interface RestoreProblem {
+  /** Index of the file in the job. */
   readonly file: number;
+  /** An errno name, or the code of a LifeboatError such as `repository-damaged`. */
   readonly code: string;
   readonly message: string;
 }
 
 export interface RestoreOutput {
-  readonly bytesWritten: number;
   readonly problems: readonly RestoreProblem[];
+}
+
+/** Consecutive blobs that a file should hold from a byte offset on. */
+export interface CompareItem {
+  readonly path: string | Uint8Array;
+  readonly offset: number;
+  /** 32 bytes for each blob. */
+  readonly ids: Uint8Array;
+  /** Plaintext bytes of each blob. */
+  readonly lengths: Uint32Array;
+}
+
+export interface CompareOutcome {
+  /** One byte for each blob: 1 where the file holds it. Null where the file cannot be read. */
+  readonly matches: Uint8Array | null;
+  readonly problem: FileProblem | null;
 }
 
 export type JobName = keyof Jobs;

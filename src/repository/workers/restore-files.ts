@@ -1,18 +1,26 @@
 import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
+import { idOfBytes } from '../../model/id.ts';
 import { createBlobDecoder } from '../blob-decoder.ts';
 import type { Sealer } from '../crypto.ts';
-import type { RestoreBlob, RestoreFile, RestoreInput, RestoreOutput, RestoreProblem } from './protocol.ts';
+import { type RestoreInput, type RestoreOutput, type RestoreProblem, restoreFlags } from './protocol.ts';
 import { eachSealedBlob } from './transfer.ts';
 
 /**
  * Writes file contents from packs. Each blob is decoded once, its hash is checked, and only then it is
  * written to all its places: wrong bytes never reach a file. The main thread has made the folders and
- * removed what stood in the way; O_NOFOLLOW keeps a link that appeared since from redirecting a write.
+ * removed what stood in the way; O_NOFOLLOW and O_EXCL keep what appeared since from redirecting a write.
  */
 
-const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
-const partFlags = constants.O_WRONLY | constants.O_NOFOLLOW;
+const newFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const existingFlags =
+  constants.O_WRONLY |
+  constants.O_CREAT |
+  constants.O_TRUNC |
+  constants.O_NOFOLLOW |
+  // Without a reader, opening a FIFO would wait for ever.
+  constants.O_NONBLOCK;
+const partFlags = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const zeros = Buffer.alloc(4096);
 
 /** Open files kept between jobs: a large file gets its parts from many packs. */
@@ -41,25 +49,38 @@ function writeSparse(fd: number, bytes: Uint8Array, position: number): void {
   if (from < bytes.length) writeFully(fd, bytes.subarray(from), position + from);
 }
 
+export interface FileRestorer {
+  restore(input: RestoreInput): RestoreOutput;
+  /** Closes the files kept open between jobs. */
+  close(): void;
+}
+
+interface SealedPlace {
+  readonly blob: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
 export function createFileRestorer(
   sealer: Sealer,
   control: Int32Array,
   progress: (bytes: number) => void,
-): (input: RestoreInput) => RestoreOutput {
+): FileRestorer {
   let decoder: ReturnType<typeof createBlobDecoder> | undefined;
   /** Descriptors by file number, least recently used first. */
   const held = new Map<number, number>();
 
-  function closeHeld(): void {
+  function close(): void {
     for (const fd of held.values()) closeSync(fd);
     held.clear();
   }
 
-  function openPart(file: RestoreFile): number {
-    const known = held.get(file.number);
+  function openPart(input: RestoreInput, file: number): number {
+    const number = input.numbers[file]!;
+    const known = held.get(number);
     if (known !== undefined) {
-      held.delete(file.number);
-      held.set(file.number, known);
+      held.delete(number);
+      held.set(number, known);
       return known;
     }
     if (held.size >= openFilesMax) {
@@ -67,99 +88,113 @@ export function createFileRestorer(
       closeSync(fd);
       held.delete(oldest);
     }
-    const fd = openSync(asPath(file.path), partFlags);
-    held.set(file.number, fd);
+    const fd = openSync(asPath(input.paths[file]!), partFlags);
+    held.set(number, fd);
     return fd;
   }
 
-  function createWhole(file: RestoreFile): number {
-    const fd = openSync(asPath(file.path), createFlags, 0o600);
-    if (file.sparse) ftruncateSync(fd, file.size);
+  function createWhole(input: RestoreInput, file: number): number {
+    const flags = input.flags[file]!;
+    const fd = openSync(
+      asPath(input.paths[file]!),
+      flags & restoreFlags.existing ? existingFlags : newFlags,
+      0o600,
+    );
+    if (flags & restoreFlags.sparse) ftruncateSync(fd, input.sizes[file]!);
     return fd;
   }
 
-  return (input) => {
+  function restore(input: RestoreInput): RestoreOutput {
     decoder ??= createBlobDecoder(sealer);
+    const { paths, flags, placesFrom, placeFiles, placeOffsets } = input;
     const problems: RestoreProblem[] = [];
-    const failed = new Set<number>();
-    let bytesWritten = 0;
-    /** Whole files with several blobs stay open until the pack is through. */
-    const whole = new Map<number, number>();
-    const partsLeft = new Map<number, number>();
-    for (const { places } of input.blobs)
-      for (let n = 0; n < places.length; n += 2)
-        partsLeft.set(places[n]!, (partsLeft.get(places[n]!) ?? 0) + 1);
+    const failed = new Uint8Array(paths.length);
+    /** Descriptors of whole files, which stay open until their last place is written; −1: not open. */
+    const whole = new Int32Array(paths.length).fill(-1);
+    const placesLeft = new Uint32Array(paths.length);
+    for (const file of placeFiles) placesLeft[file]!++;
 
-    const fail = (index: number, error: unknown): void => {
-      if (failed.has(index)) return;
-      failed.add(index);
-      const code = errnoOf(error) || 'EIO';
-      problems.push({ file: input.files[index]!.number, code, message: messageOf(error) });
+    const fail = (file: number, error: unknown): void => {
+      if (failed[file]) return;
+      failed[file] = 1;
+      const code = error instanceof LifeboatError ? error.code : errnoOf(error) || 'EIO';
+      problems.push({ file, code, message: messageOf(error) });
     };
-    const descriptor = (index: number): number => {
-      const file = input.files[index]!;
-      if (!file.whole) return openPart(file);
-      let fd = whole.get(index);
-      if (fd === undefined) {
-        fd = createWhole(file);
-        whole.set(index, fd);
+    const descriptor = (file: number): number => {
+      if (!(flags[file]! & restoreFlags.whole)) return openPart(input, file);
+      if (whole[file]! < 0) whole[file] = createWhole(input, file);
+      return whole[file]!;
+    };
+    const finishPlace = (file: number): void => {
+      if (--placesLeft[file]! > 0 || whole[file]! < 0) return;
+      const fd = whole[file]!;
+      whole[file] = -1;
+      try {
+        closeSync(fd);
+      } catch (error) {
+        // A network file system may tell of a full disk only now.
+        fail(file, error);
       }
-      return fd;
-    };
-    const finishPart = (index: number): void => {
-      const left = partsLeft.get(index)! - 1;
-      partsLeft.set(index, left);
-      const fd = whole.get(index);
-      if (left > 0 || fd === undefined) return;
-      whole.delete(index);
-      closeSync(fd);
     };
 
-    function write(blob: RestoreBlob, plaintext: Uint8Array): void {
-      for (let n = 0; n < blob.places.length; n += 2) {
-        const index = blob.places[n]!;
+    function write(blob: number, plaintext: Uint8Array): void {
+      for (let place = placesFrom[blob]!; place < placesFrom[blob + 1]!; place++) {
+        const file = placeFiles[place]!;
         try {
-          if (!failed.has(index)) {
-            const store = input.files[index]!.sparse ? writeSparse : writeFully;
-            store(descriptor(index), plaintext, blob.places[n + 1]!);
-            bytesWritten += plaintext.length;
+          if (!failed[file]) {
+            const store = flags[file]! & restoreFlags.sparse ? writeSparse : writeFully;
+            store(descriptor(file), plaintext, placeOffsets[place]!);
             progress(plaintext.length);
           }
         } catch (error) {
-          fail(index, error);
+          fail(file, error);
         }
-        finishPart(index);
+        finishPlace(file);
       }
     }
 
+    function decode(blob: number, sealed: Uint8Array | null): Uint8Array {
+      const id = idOfBytes(input.ids.subarray(blob * 32, blob * 32 + 32));
+      if (!sealed)
+        throw new LifeboatError(
+          'repository-damaged',
+          `pack ${input.packName} is too short to hold blob ${id}`,
+        );
+      return decoder!.decode({ id, uncompressedLength: input.uncompressedLengths[blob]! }, sealed);
+    }
+
+    const wanted: SealedPlace[] = [];
+    for (let blob = 0; blob < input.offsets.length; blob++)
+      wanted.push({ blob, offset: input.offsets[blob]!, length: input.lengths[blob]! });
     try {
-      eachSealedBlob(input.source, input.blobs, (blob, sealed) => {
+      eachSealedBlob(input.source, wanted, ({ blob }, sealed) => {
         if (Atomics.load(control, 0) !== 0) throw new LifeboatError('cancelled', 'the restore was cancelled');
         let plaintext: Uint8Array;
         try {
-          if (!sealed)
-            throw new LifeboatError(
-              'repository-damaged',
-              `pack ${input.packName} is too short to hold blob ${blob.id}`,
-            );
-          plaintext = decoder!.decode(blob, sealed);
+          plaintext = decode(blob, sealed);
         } catch (error) {
-          for (let n = 0; n < blob.places.length; n += 2) {
-            fail(blob.places[n]!, error);
-            finishPart(blob.places[n]!);
+          for (let place = placesFrom[blob]!; place < placesFrom[blob + 1]!; place++) {
+            fail(placeFiles[place]!, error);
+            finishPlace(placeFiles[place]!);
           }
           return;
         }
         write(blob, plaintext);
       });
     } catch (error) {
-      // The pack itself cannot be read: that is the fate of every file that has parts in it.
       if (error instanceof LifeboatError && error.code === 'cancelled') throw error;
-      for (let index = 0; index < input.files.length; index++) if (partsLeft.get(index)) fail(index, error);
+      // The pack itself cannot be read: that is the fate of every file that still waits for parts of it.
+      const why = new LifeboatError(
+        'repository-damaged',
+        `pack ${input.packName} cannot be read: ${messageOf(error)}`,
+      );
+      for (let file = 0; file < paths.length; file++) if (placesLeft[file]! > 0) fail(file, why);
     } finally {
-      for (const fd of whole.values()) closeSync(fd);
-      if (Atomics.load(control, 0) !== 0) closeHeld();
+      for (const fd of whole) if (fd >= 0) closeSync(fd);
+      if (Atomics.load(control, 0) !== 0) close();
     }
-    return { bytesWritten, problems };
-  };
+    return { problems };
+  }
+
+  return { restore, close };
 }

@@ -3,7 +3,8 @@ import { LifeboatError, messageOf } from '../../core/errors.ts';
 import { type BlobDecoder, createBlobDecoder } from '../blob-decoder.ts';
 import { openTable } from '../index/table.ts';
 import { createBlobEncoder } from './blob-encoder.ts';
-import { checkPack } from './check-pack.ts';
+import { createPackCheck } from './check-pack.ts';
+import { createFileComparer } from './compare-files.ts';
 import { markTrees } from './mark-trees.ts';
 import { createPacker } from './packer.ts';
 import type { JobMessage, JobName, Jobs, WorkerMessage, WorkerSetup } from './protocol.ts';
@@ -27,7 +28,9 @@ const progress = (bytes: number): void => {
 const packer = createPacker(sealer, setup.packBytes, send);
 const encoder = createBlobEncoder(sealer, packer, setup.version, setup.compression);
 const reader = createFileReader(table, encoder, setup.polynomial, control, progress);
+const checkPack = createPackCheck({ sealer, table, progress });
 const restorer = createFileRestorer(sealer, control, progress);
+const comparer = createFileComparer(control, progress);
 
 let decoder: BlobDecoder | undefined;
 
@@ -47,8 +50,13 @@ const handlers: { [N in JobName]: (input: Jobs[N]['input']) => Jobs[N]['output']
   },
   transfer: (input) => transferBlobs({ sealer, table, encoder }, input),
   markTrees: (input) => markTrees(table, (decoder ??= createBlobDecoder(sealer)), input),
-  checkPack: (input) => checkPack(sealer, input, progress),
-  restore: (input) => restorer(input),
+  checkPack: (input) => checkPack(input),
+  restore: restorer.restore,
+  closeRestored() {
+    restorer.close();
+    return null;
+  },
+  compareFiles: ({ items }) => items.map(comparer),
   flush() {
     packer.flush();
     return null;
