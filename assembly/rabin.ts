@@ -27,7 +27,7 @@ const blockBytes: usize = 256;
 const rows = memory.data(5 * 256, 64);
 
 /** Bytes of a lane. An odd multiple of a cache line, or all lanes would fall into the same cache set. */
-const laneBytesMax: usize = 33 * 64;
+const laneBytesMax: usize = 65 * 64;
 const laneBytesMin: usize = 256;
 
 export function rabinTables(): usize {
