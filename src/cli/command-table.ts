@@ -26,6 +26,10 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'list the files in a snapshot',
         load: async () => (await import('./commands/ls.ts')).command,
       },
+      find: {
+        summary: 'find files, folders or blobs in all snapshots',
+        load: async () => (await import('./commands/find.ts')).command,
+      },
     },
   },
   {

@@ -1,4 +1,4 @@
-import { type ByteString, bytesOfText, toText } from '../core/bytestring.ts';
+import { type ByteString, bytesOfText, isUtf8, toText } from '../core/bytestring.ts';
 import { goJsonInside } from '../model/go-text.ts';
 import {
   formatGoMode,
@@ -81,4 +81,31 @@ export function ncduJson(node: TreeNode): ByteString {
   // ncdu refuses times before 1970.
   const mtime = Math.max(0, parseTime(node.mtime).seconds);
   return `{"name":${jsonOfBytes(node.name)},"asize":${size},"dsize":${dsize},"dev":${node.device_id ?? 0},"ino":${node.inode ?? 0},"nlink":${node.links ?? 0},"notreg":${notRegular},"uid":${node.uid},"gid":${node.gid},"mode":${permissionsOfGoMode(node.mode)},"mtime":${mtime}}` as ByteString;
+}
+
+/** The JSON of a match of `find`: restic leaves out name, attributes, device, content and subtree. */
+export function foundEntryJson(path: ByteString, node: TreeNode): ByteString {
+  const { type, mode, mtime, atime, ctime, uid, gid, user, group, linktarget, error } = node;
+  const text = (name: string, value: string | undefined): string =>
+    value ? `,"${name}":${jsonOfBytes(bytesOfText(value))}` : '';
+  const number = (name: string, value: number | bigint | undefined): string =>
+    value ? `,"${name}":${value}` : '';
+  const raw =
+    linktarget && !isUtf8(linktarget)
+      ? `,"linktarget_raw":"${Buffer.from(linktarget, 'latin1').toString('base64')}"`
+      : '';
+  return [
+    `{"path":${jsonOfBytes(path)},"permissions":"${formatGoMode(mode)}","type":${jsonOfBytes(type)}`,
+    number('mode', mode),
+    `,"mtime":"${mtime}","atime":"${atime}","ctime":"${ctime}","uid":${uid},"gid":${gid}`,
+    text('user', user),
+    text('group', group),
+    number('inode', node.inode),
+    number('device_id', node.device_id),
+    number('size', node.size),
+    number('links', node.links),
+    linktarget ? `,"linktarget":${jsonOfBytes(linktarget)}${raw}` : '',
+    text('error', error),
+    '}',
+  ].join('') as ByteString;
 }

@@ -66,6 +66,7 @@ export const errorRegistry = {
   'storage-denied': kind(1, false, 'check owner and permissions of the repository'),
   'storage-failed': kind(1, true, 'check the disk and the system log, then run the command again'),
   'snapshot-missing': kind(1, false, 'run `lifeboat snapshots` to see which snapshots exist'),
+  'object-missing': kind(1, false, 'run `lifeboat list` with the kind of object to see which exist'),
   'path-missing': kind(1, false, 'check the path; `lifeboat ls SNAPSHOT` lists what a snapshot holds'),
   'source-unreadable': kind(1, false, 'check the path and its permissions'),
   'target-failed': kind(
