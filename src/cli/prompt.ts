@@ -28,12 +28,16 @@ export async function promptHidden(
         stdin.off('data', take);
         stdin.off('end', giveUp);
         signal.removeEventListener('abort', giveUp);
+        stdin.pause();
         finish();
       };
       const take = (chunk: Buffer): void => {
-        for (const key of decoder.write(chunk)) {
+        const keys = [...decoder.write(chunk)];
+        for (const [i, key] of keys.entries()) {
           if (key === '\r' || key === '\n') {
             settle(() => resolve(line.join('')));
+            const rest = keys.slice(i + 1).join('');
+            if (rest !== '') stdin.unshift(Buffer.from(rest));
             return;
           }
           if (key === '\x03' || (key === '\x04' && line.length === 0)) {
@@ -53,7 +57,6 @@ export async function promptHidden(
     });
   } finally {
     stdin.setRawMode(false);
-    stdin.pause();
     stderr.write('\n');
   }
 }
