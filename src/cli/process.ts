@@ -1,14 +1,11 @@
 import { errnoOf } from '../core/errors.ts';
-import { run } from './run.ts';
+import { brokenPipe, run } from './run.ts';
 
 const interruptedStatus = 130;
-/** What a shell reports for a program that ended because nobody read its output. */
-const brokenPipeStatus = 141;
 
 /** Runs this process's command line and ends the process with its exit status. */
 export async function runProcess(args: readonly string[]): Promise<never> {
   const abort = new AbortController();
-  let brokenPipe = false;
 
   const interrupt = (): void => {
     // The second Ctrl-C is from someone who does not want to wait for a clean end.
@@ -23,12 +20,11 @@ export async function runProcess(args: readonly string[]): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error) => {
       if (errnoOf(error) !== 'EPIPE') throw error;
-      brokenPipe = true;
-      abort.abort();
+      abort.abort(brokenPipe);
     });
   }
 
   const { stdin, stdout, stderr, env } = process;
   const status = await run(args, { stdin, stdout, stderr, env, signal: abort.signal });
-  process.exit(brokenPipe ? brokenPipeStatus : status);
+  process.exit(status);
 }

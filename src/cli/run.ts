@@ -21,6 +21,11 @@ export interface Surroundings {
   readonly signal: AbortSignal;
 }
 
+/** Why a run is aborted when nobody reads its output any more; it then ends without a word. */
+export const brokenPipe = Symbol('broken pipe');
+/** What a shell reports for a program that ended because of that. */
+const brokenPipeStatus = 141;
+
 const helpOption = { help: flag({ short: 'h', help: 'show this help' }) } satisfies OptionTable;
 
 /** Runs one command line and resolves to its exit status; failures are printed, never thrown. */
@@ -57,6 +62,7 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     return status;
   } catch (thrown) {
     output.status([]);
+    if (signal.reason === brokenPipe) return brokenPipeStatus;
     return reportError(asLifeboatError(thrown, signal), output, env);
   } finally {
     await output.close();

@@ -61,6 +61,14 @@ describe('output', () => {
     );
   });
 
+  it('has room for text on a terminal that does not tell its width', () => {
+    const output = new Output({
+      stdout: recordingStream({ isTTY: true, columns: 0 }),
+      stderr: recordingStream(),
+    });
+    assert.equal(output.columns, 80);
+  });
+
   it('hides secrets in warnings and status lines', async () => {
     const stdout = recordingStream();
     const stderr = recordingStream();

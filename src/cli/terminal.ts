@@ -26,6 +26,7 @@ export interface OutputSettings {
 
 /** Lines are collected up to this many characters before they are written. */
 const pendingCharactersMax = 16_384;
+/** Also for terminals that say they have no width at all. */
 const defaultColumns = 80;
 const readableColumnsMax = 100;
 
@@ -63,14 +64,14 @@ export class Output {
       this.isTerminal && env.TERM !== 'dumb' && this.verbosity > 0
         ? createStatusLines(
             (text) => void stdout.write(text),
-            () => stdout.columns ?? defaultColumns,
+            () => stdout.columns || defaultColumns,
           )
         : undefined;
   }
 
   /** Cells in a line of the terminal; 80 where there is none. */
   get columns(): number {
-    return this.#stdout.columns ?? defaultColumns;
+    return this.#stdout.columns || defaultColumns;
   }
 
   /** The width for text that is read, such as help. */

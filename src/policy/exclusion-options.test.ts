@@ -8,7 +8,7 @@ import { parsePatternFile } from './pattern-file.ts';
 import { parseSize } from './size.ts';
 
 describe('a file of patterns', () => {
-  const env = { HOME: '/home/me', EMPTY: '', é: 'x' };
+  const env = { HOME: '/srv/me', EMPTY: '', é: 'x' };
   const parse = (text: string | Buffer): string[] => parsePatternFile(Buffer.from(text as string), env);
 
   it('holds one pattern a line, without comments, empty lines and white space around', () => {
@@ -22,8 +22,8 @@ describe('a file of patterns', () => {
   // biome-ignore-start lint/suspicious/noTemplateCurlyInString: these are references in a file of patterns.
   it('takes variables from the environment', () => {
     assert.deepEqual(parse('$HOME/x\n${HOME}/y\n$HOMEX/z\n$$HOME\n/a/${EMPTY}b\n5$'), [
-      '/home/me/x',
-      '/home/me/y',
+      '/srv/me/x',
+      '/srv/me/y',
       '/z',
       '$HOME',
       '/a/b',
