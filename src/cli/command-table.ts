@@ -30,11 +30,23 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'find files, folders or blobs in all snapshots',
         load: async () => (await import('./commands/find.ts')).command,
       },
+      diff: {
+        summary: 'show what changed between two snapshots',
+        load: async () => (await import('./commands/diff.ts')).command,
+      },
     },
   },
   {
     title: 'Keeping in order',
     members: {
+      check: {
+        summary: 'test the repository for errors',
+        load: async () => (await import('./commands/check.ts')).command,
+      },
+      forget: {
+        summary: 'remove snapshots by a policy',
+        load: async () => (await import('./commands/forget.ts')).command,
+      },
       prune: {
         summary: 'delete data that no snapshot needs',
         load: async () => (await import('./commands/prune.ts')).command,

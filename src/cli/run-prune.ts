@@ -4,7 +4,7 @@ import type { PruneOptions } from '../engine/prune/options.ts';
 import type { PrunePlan } from '../engine/prune/plan.ts';
 import { preparePrune } from '../engine/prune/prune.ts';
 import type { PruneStats } from '../engine/prune/stats.ts';
-import type { Id } from '../model/id.ts';
+import { type Id, shortId } from '../model/id.ts';
 import type { BlobIndex } from '../repository/index/blob-index.ts';
 import type { Repository } from '../repository/repository.ts';
 import { packBytesDefault } from '../repository/workers/pool.ts';
@@ -120,19 +120,19 @@ function printStats(output: Output, { blobs, bytes, packfiles }: PruneStats): vo
 
   output.verbose(`totally used packs: ${column(packfiles.used)}`);
   output.verbose(`partly used packs:  ${column(packfiles.partly_used)}`);
-  output.verbose(`unused packs:       ${column(packfiles.unused)}\n\n`);
+  output.verbose(`unused packs:       ${column(packfiles.unused)}\n`);
   output.verbose(`to keep:      ${column(packfiles.keep)} packs`);
   output.verbose(`to repack:    ${column(packfiles.repack)} packs`);
   output.verbose(`to delete:    ${column(packfiles.remove)} packs`);
   if (packfiles.unreferenced > 0)
-    output.verbose(`to delete:    ${column(packfiles.unreferenced)} unreferenced packs\n\n`);
+    output.verbose(`to delete:    ${column(packfiles.unreferenced)} unreferenced packs\n`);
 }
 
 /** What a dry run adds with --verbose: the packs by name. */
 function printPlan(output: Output, plan: PrunePlan, index: BlobIndex): void {
-  const list = (packs: readonly Id[]): string => `[${packs.toSorted().join(' ')}]\n\n`;
+  const list = (packs: readonly Id[]): string => `{${packs.map(shortId).toSorted().join(' ')}}\n`;
   output.verbose(
-    'Repeated prune dry-runs can report slightly different amounts of data to keep or repack. This is expected behavior.\n\n',
+    'Repeated prune dry-runs can report slightly different amounts of data to keep or repack. This is expected behavior.\n',
   );
   if (plan.unreferenced.length > 0)
     output.verbose(`Would have removed the following unreferenced packs:\n${list(plan.unreferenced)}`);
