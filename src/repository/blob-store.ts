@@ -11,6 +11,8 @@ import { openPool, type PoolOptions, type WorkerPool } from './workers/pool.ts';
 import type {
   ChunksOutcome,
   ClaimedBlob,
+  FileBatch,
+  FileBatchOutcome,
   FileItem,
   FileOutcome,
   FinishedPack,
@@ -27,7 +29,7 @@ export interface BlobStore {
   readonly pool: WorkerPool;
   readonly index: BlobIndex;
   /** Stores the content of files of up to `largeFileBytes`. */
-  saveFiles(items: readonly FileItem[]): Promise<readonly FileOutcome[]>;
+  saveFiles(batch: FileBatch): Promise<FileBatchOutcome>;
   /** Stores the content of one large file, its chunks on all workers at once. */
   saveLargeFile(item: FileItem): Promise<FileOutcome>;
   /** Stores one blob of data. */
@@ -39,8 +41,8 @@ export interface BlobStore {
    * out; from this one all given are stored again, and their old places stay in the index in memory.
    */
   transfer(input: Jobs['transfer']['input']): Promise<Jobs['transfer']['output']>;
-  /** Resolves when there is room for more trees: bounds memory where storing is slower than walking. */
-  drained(): Promise<void>;
+  /** null where there is room for more trees, else resolves when there is: bounds memory where storing is slower than walking. */
+  drained(): Promise<void> | null;
   /** Writes all open packs and the index. Returns what was added in all. @throws the first failure. */
   finish(): Promise<StoreTotals>;
   totals(): StoreTotals;
@@ -166,11 +168,11 @@ export function openBlobStore(
   return {
     pool,
     index,
-    async saveFiles(items) {
+    async saveFiles(batch) {
       try {
-        const outcomes = await pool.run('files', { items });
-        for (const outcome of outcomes) count(outcome.stored, 'dataBlobs');
-        return outcomes;
+        const outcome = await pool.run('files', batch);
+        count(outcome.stored, 'dataBlobs');
+        return outcome;
       } catch (error) {
         throw firstFailure(error);
       }
@@ -193,14 +195,9 @@ export function openBlobStore(
         }
         const outcomes = await Promise.all(parts);
         problem ??= outcomes.find((outcome) => outcome.problem)?.problem ?? null;
-        const stored = { blobs: 0, bytes: 0, packedBytes: 0 };
-        for (const outcome of outcomes) {
-          stored.blobs += outcome.stored.blobs;
-          stored.bytes += outcome.stored.bytes;
-          stored.packedBytes += outcome.stored.packedBytes;
-        }
+        const packedBytes = outcomes.reduce((sum, outcome) => sum + outcome.stored.packedBytes, 0);
         const content = problem ? null : Buffer.concat(outcomes.map((outcome) => outcome.content!));
-        return { content, size: start, changed: start !== item.size, stored, problem };
+        return { content, size: start, changed: start !== item.size, packedBytes, problem };
       } catch (error) {
         throw firstFailure(error);
       }
@@ -233,11 +230,12 @@ export function openBlobStore(
         throw firstFailure(error);
       }
     },
-    async drained() {
+    drained() {
       if (failure) throw failure;
-      if (treesUnderWay <= treesWaitingBytesMax) return;
-      await new Promise<void>((resolve) => wakeDrained.push(resolve));
-      if (failure) throw failure;
+      if (treesUnderWay <= treesWaitingBytesMax) return null;
+      return new Promise<void>((resolve) => wakeDrained.push(resolve)).then(() => {
+        if (failure) throw failure;
+      });
     },
     async finish() {
       try {

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type ByteString, joinPath, toPath, toText } from '../../core/bytestring.ts';
+import { type ByteString, joinPath, toText } from '../../core/bytestring.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Id } from '../../model/id.ts';
 import { typeOfStatMode } from '../../model/mode.ts';
@@ -7,12 +7,13 @@ import type { TreeNode } from '../../model/node.ts';
 import { sameInstant } from '../../model/time.ts';
 import { encodeTree } from '../../model/tree.ts';
 import type { BlobReader } from '../../repository/blob-reader.ts';
-import { type BlobStore, largeFileBytes } from '../../repository/blob-store.ts';
-import type { FileItem, FileOutcome } from '../../repository/workers/protocol.ts';
+import type { BlobStore } from '../../repository/blob-store.ts';
+import type { FileOutcome } from '../../repository/workers/protocol.ts';
 import { nodeOfStat } from '../../sources/files/metadata.ts';
 import { type FileStat, statEntry } from '../../sources/files/stat.ts';
 import { listNames, type TargetTree } from '../../sources/files/targets.ts';
 import type { BackupCounts, BackupEvents } from './events.ts';
+import { createFileQueue, type QueuedFile } from './file-queue.ts';
 
 /**
  * Walks the targets, hands files to the workers in batches and builds the trees from the leaves up. The walk
@@ -44,12 +45,6 @@ export interface ArchiveResult {
   readonly counts: BackupCounts;
 }
 
-/** A batch goes out at this many files or bytes: large enough that messages cost nothing, small enough to spread. */
-const batchFilesMax = 64;
-const batchBytesMax = 4 * 1024 * 1024;
-/** Batches under way before the walk waits, for each worker. */
-const batchesAheadPerWorker = 4;
-const largeFilesAtOnce = 2;
 /** Entries between two turns of the event loop, so that packs are stored while the walk goes on. */
 const entriesPerTurn = 256;
 
@@ -65,9 +60,7 @@ interface Folder {
   pending: number;
 }
 
-interface PendingFile {
-  readonly item: FileItem;
-  readonly path: ByteString;
+interface PendingFile extends QueuedFile {
   readonly node: TreeNode;
   readonly previous: TreeNode | undefined;
   readonly folder: Folder;
@@ -92,11 +85,6 @@ export async function archive(
     problems: 0,
   };
   let rootTree: Id | null = null;
-  let batch: PendingFile[] = [];
-  let batchBytes = 0;
-  const underWay = new Set<Promise<void>>();
-  const largeUnderWay = new Set<Promise<void>>();
-  let failure: unknown = null;
   let sinceTurn = 0;
   const idBytes = Buffer.alloc(32);
 
@@ -158,69 +146,20 @@ export async function archive(
     const status = file.previous ? 'changed' : 'new';
     if (status === 'new') counts.filesNew++;
     else counts.filesChanged++;
-    events.item?.(file.path, file.node, status, outcome.stored.packedBytes);
+    events.item?.(file.path, file.node, status, outcome.packedBytes);
     settle(file.folder, file.slot, file.node);
   }
 
-  function track(work: Promise<void>, set: Set<Promise<void>>): void {
-    const tracked: Promise<void> = work
-      .catch((error: unknown) => {
-        failure ??= error;
-      })
-      .finally(() => set.delete(tracked));
-    set.add(tracked);
-  }
+  const queue = createFileQueue<PendingFile>(store, fileDone, (last) => report([last.path]));
 
-  function sendBatch(): void {
-    if (batch.length === 0) return;
-    const files = batch;
-    batch = [];
-    batchBytes = 0;
-    const work = store.saveFiles(files.map((file) => file.item)).then((outcomes) => {
-      for (let n = 0; n < files.length; n++) fileDone(files[n]!, outcomes[n]!);
-      report([files[files.length - 1]!.path]);
-    });
-    track(work, underWay);
-  }
-
-  function stopIfNeeded(): void {
-    if (failure) throw failure;
+  /** null to go on at once: most entries wait for nothing, and a promise for each would cost more than the entry. */
+  function keepPace(): Promise<void> | null {
     signal.throwIfAborted();
-  }
-
-  async function keepPace(): Promise<void> {
-    stopIfNeeded();
-    while (underWay.size >= batchesAheadPerWorker * store.pool.size) {
-      await Promise.race(underWay);
-      stopIfNeeded();
-    }
-    await store.drained();
-    if (++sinceTurn < entriesPerTurn) return;
+    const full = queue.room() ?? store.drained();
+    if (full) return full;
+    if (++sinceTurn < entriesPerTurn) return null;
     sinceTurn = 0;
-    await nextTurn();
-  }
-
-  async function queueFile(file: PendingFile): Promise<void> {
-    file.folder.pending++;
-    if (file.item.size > largeFileBytes && store.pool.size > 1) {
-      while (largeUnderWay.size >= largeFilesAtOnce) {
-        await Promise.race(largeUnderWay);
-        stopIfNeeded();
-      }
-      events.progress && report([file.path]);
-      track(
-        store.saveLargeFile(file.item).then((outcome) => fileDone(file, outcome)),
-        largeUnderWay,
-      );
-      return;
-    }
-    batch.push(file);
-    batchBytes += file.item.size;
-    if (batch.length < batchFilesMax && batchBytes < batchBytesMax) return;
-    sendBatch();
-    // A turn of the event loop lets packs go to storage and free their buffers.
-    sinceTurn = entriesPerTurn;
-    await keepPace();
+    return nextTurn();
   }
 
   function unchanged(stat: FileStat, node: TreeNode, previous: TreeNode | undefined): boolean {
@@ -254,14 +193,14 @@ export async function archive(
     }
   }
 
-  async function saveFile(
+  function saveFile(
     path: ByteString,
     node: TreeNode,
     stat: FileStat,
     previous: TreeNode | undefined,
     folder: Folder,
     slot: number,
-  ): Promise<void> {
+  ): void {
     if (unchanged(stat, node, previous)) {
       if (allKnown(previous!.content!)) {
         node.content = previous!.content;
@@ -276,13 +215,8 @@ export async function archive(
         `${toText(path)} is unchanged, but parts of it are missing from the repository; it is read anew`,
       );
     }
-    const item: FileItem = {
-      path: toPath(path),
-      size: Number(stat.size),
-      mtimeMs: stat.mtimeSec * 1000 + stat.mtimeNsec / 1e6,
-      ctimeMs: stat.ctimeSec * 1000 + stat.ctimeNsec / 1e6,
-    };
-    await queueFile({ item, path, node, previous, folder, slot });
+    folder.pending++;
+    queue.add({ path, stat, node, previous, folder, slot });
   }
 
   function look(path: ByteString): FileStat | null {
@@ -295,30 +229,30 @@ export async function archive(
   }
 
   /** Saves what lies at a path as entry `slot` of a folder. */
-  async function saveEntry(
+  function saveEntry(
     path: ByteString,
     name: ByteString,
     explicit: boolean,
     previous: TreeNode | undefined,
     folder: Folder,
     slot: number,
-  ): Promise<void> {
-    await keepPace();
+  ): Promise<void> | null {
     folder.nodes[slot] = null;
-    if (!explicit && !selection.keepPath(path)) return;
+    if (!explicit && !selection.keepPath(path)) return null;
     const stat = look(path);
-    if (!stat || (!explicit && !selection.keepEntry(path, stat))) return;
+    if (!stat || (!explicit && !selection.keepEntry(path, stat))) return null;
     const type = typeOfStatMode(stat.mode);
     // A socket is made by the server that listens on it; restic leaves sockets out as well.
-    if (type === 'socket') return;
+    if (type === 'socket') return null;
     const node = nodeOfStat(path, name, stat, {
       withAtime: options.withAtime,
       ...(previous ? { previous } : {}),
       onProblem: (error) => problem(path, error),
     });
-    if (type === 'file') await saveFile(path, node, stat, previous, folder, slot);
-    else if (type === 'dir') await saveFolder(path, node, previous, folder, slot);
+    if (type === 'dir') return saveFolder(path, node, previous, folder, slot);
+    if (type === 'file') saveFile(path, node, stat, previous, folder, slot);
     else folder.nodes[slot] = node;
+    return keepPace();
   }
 
   function openFolder(
@@ -350,7 +284,8 @@ export async function archive(
     const before = await previousNodes(previous);
     for (let n = 0; n < names.length; n++) {
       const name = names[n]!;
-      await saveEntry(joinPath(path, name), name, false, before?.get(name), folder, n);
+      const waiting = saveEntry(joinPath(path, name), name, false, before?.get(name), folder, n);
+      if (waiting) await waiting;
     }
     if (--folder.pending === 0) closeFolder(folder);
   }
@@ -388,13 +323,12 @@ export async function archive(
   const root = openFolder('/' as ByteString, null, undefined, null, 0);
   try {
     await saveTargets(targets, options.parentTree ? await previousTree(options.parentTree) : null, root);
-    sendBatch();
-    await Promise.all([...underWay, ...largeUnderWay]);
-    stopIfNeeded();
+    await queue.finish();
+    signal.throwIfAborted();
   } catch (error) {
     store.pool.cancel();
-    await Promise.all([...underWay, ...largeUnderWay]);
-    throw failure ?? error;
+    await queue.settled();
+    throw error;
   }
   if (--root.pending === 0) closeFolder(root);
   report([]);

@@ -1,4 +1,5 @@
 import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { checksum } from '../../kernels/checksum.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import {
   type Compressor,
@@ -14,12 +15,16 @@ import type { Compression } from './protocol.ts';
 
 /**
  * Compresses, encrypts, verifies and packs one blob. Compression writes straight into the pack's memory and
- * encryption works in place. Then the sealed bytes are opened again and their hash is compared with the ID:
+ * encryption works in place. Then the sealed bytes are opened again and their content is compared:
  * no blob is stored that would not come back, whatever memory or software did (restic does the same).
  */
 export interface BlobEncoder {
-  /** @returns stored bytes, envelope and header entry included. */
-  store(type: BlobType, id: Uint8Array, entry: number, plaintext: Uint8Array): number;
+  /**
+   * @param sum checksum of the plaintext taken before its ID was computed: what is stored is then verified
+   *   against it, at a tenth of the cost. null: verified against the ID itself.
+   * @returns stored bytes, envelope and header entry included.
+   */
+  store(type: BlobType, id: Uint8Array, entry: number, plaintext: Uint8Array, sum: bigint | null): number;
   /** Appends a sealed blob as it is; the caller has verified it. */
   append(
     type: BlobType,
@@ -45,6 +50,7 @@ export function createBlobEncoder(
 ): BlobEncoder {
   let compressor: Compressor | null = null;
   const decompressor = createDecompressor();
+  const digest = Buffer.allocUnsafeSlow(32);
   let opened = Buffer.alloc(0);
   let unpacked = Buffer.alloc(0);
   const sampleTarget = Buffer.allocUnsafeSlow(compressedBytesMax(sampleBytes));
@@ -64,18 +70,19 @@ export function createBlobEncoder(
     if (version === 1 || plaintext.length === 0) return 0;
     if (compression === 'off' && type === 'data') return 0;
     compressor ??= createCompressor(compression === 'off' ? 'auto' : compression);
-    if (compression !== 'max' && looksIncompressible(plaintext, compressor)) return 0;
+    if (type === 'data' && compression !== 'max' && looksIncompressible(plaintext, compressor)) return 0;
     const written = compressor.compress(
       plaintext,
       target.subarray(0, offset + compressedBytesMax(plaintext.length)),
       offset,
     );
-    // A frame as large as its content saves nothing and costs a decompression at each restore.
-    return written > 0 && written < plaintext.length ? written : 0;
+    // A frame as large as its content saves nothing and costs a decompression at each restore. Trees are
+    // always compressed in version 2: restic's prune takes the others for leftovers of version 1.
+    return written > 0 && (type === 'tree' || written < plaintext.length) ? written : 0;
   }
 
-  function verify(sealed: Uint8Array, id: Uint8Array, uncompressedLength: number): void {
-    if (opened.length < sealed.length) opened = Buffer.allocUnsafeSlow(sealed.length + (sealed.length >> 2));
+  function verify(sealed: Uint8Array, id: Uint8Array, uncompressedLength: number, sum: bigint | null): void {
+    if (opened.length < sealed.length) opened = Buffer.allocUnsafeSlow(sealed.length + (sealed.length >> 3));
     const payload = sealer.open(sealed, opened);
     const broken = (why: string, cause?: unknown) =>
       new LifeboatError(
@@ -90,7 +97,7 @@ export function createBlobEncoder(
     let plaintext = payload;
     if (uncompressedLength !== 0) {
       if (unpacked.length < uncompressedLength)
-        unpacked = Buffer.allocUnsafeSlow(uncompressedLength + (uncompressedLength >> 2));
+        unpacked = Buffer.allocUnsafeSlow(uncompressedLength + (uncompressedLength >> 3));
       try {
         plaintext = unpacked.subarray(
           0,
@@ -100,11 +107,13 @@ export function createBlobEncoder(
         throw broken(`cannot be decompressed (${messageOf(error)})`, error);
       }
     }
-    if (Buffer.compare(sha256(plaintext), id) !== 0) throw broken('has another hash');
+    const same =
+      sum === null ? Buffer.compare(sha256(plaintext, digest), id) === 0 : checksum(plaintext) === sum;
+    if (!same) throw broken('has other content');
   }
 
   return {
-    store(type, id, entry, plaintext) {
+    store(type, id, entry, plaintext, sum) {
       const place = packer.place(type, compressedBytesMax(plaintext.length) + sealOverheadBytes);
       const payloadAt = place.offset + ivBytes;
       const compressedLength = compressInto(type, plaintext, place.target, payloadAt);
@@ -112,7 +121,7 @@ export function createBlobEncoder(
         compressedLength > 0 ? place.target.subarray(payloadAt, payloadAt + compressedLength) : plaintext;
       const sealedBytes = sealer.sealInto(place.target, place.offset, payload);
       const uncompressedLength = compressedLength > 0 ? plaintext.length : 0;
-      verify(place.target.subarray(place.offset, place.offset + sealedBytes), id, uncompressedLength);
+      verify(place.target.subarray(place.offset, place.offset + sealedBytes), id, uncompressedLength, sum);
       place.commit(id, entry, sealedBytes, uncompressedLength);
       return sealedBytes + (uncompressedLength ? 41 : 37);
     },

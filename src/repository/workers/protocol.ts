@@ -61,10 +61,31 @@ export interface FileOutcome {
   readonly size: number;
   /** Whether the file differed from what the walker saw, or changed while it was read. */
   readonly changed: boolean;
-  /** New blobs of this very file. */
-  readonly stored: StoredCounts;
+  /** Stored bytes of this file's new blobs. */
+  readonly packedBytes: number;
   readonly problem: FileProblem | null;
 }
+
+/** Files to store, as few large values: a message with thousands of small ones costs more than reading the files. */
+export interface FileBatch {
+  /** Paths as bytes (latin1), each ended by a zero byte. */
+  readonly paths: string;
+  /** For each file: size in bytes, modification and change time in milliseconds. */
+  readonly facts: Float64Array;
+}
+
+export const factsPerFile = 3;
+
+export interface FileBatchOutcome {
+  /** IDs of all blobs of all files, 32 bytes each. */
+  readonly ids: Uint8Array;
+  /** For each file: number of its blobs, its size, stored bytes of its new blobs, 1 where it changed. */
+  readonly facts: Float64Array;
+  readonly problems: readonly { readonly file: number; readonly problem: FileProblem }[];
+  readonly stored: StoredCounts;
+}
+
+export const outcomeFactsPerFile = 4;
 
 /** Part of a large file: byte offsets of its chunks, each [start, end). */
 export interface ScanOutcome {
@@ -104,7 +125,7 @@ export interface MissingBlob {
 }
 
 export interface Jobs {
-  files: { input: { items: readonly FileItem[] }; output: readonly FileOutcome[] };
+  files: { input: FileBatch; output: FileBatchOutcome };
   scan: { input: { path: string | Uint8Array; start: number; bytesMax: number }; output: ScanOutcome };
   chunks: { input: { path: string | Uint8Array; cuts: Float64Array }; output: ChunksOutcome };
   data: { input: { bytes: Uint8Array }; output: { id: Uint8Array; stored: StoredCounts } };

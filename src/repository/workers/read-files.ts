@@ -1,22 +1,32 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { type ByteString, toPath } from '../../core/bytestring.ts';
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
+import { checksum } from '../../kernels/checksum.ts';
 import { type Chunker, createChunker } from '../../kernels/rabin.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import type { BlobTable } from '../index/table.ts';
 import type { BlobEncoder } from './blob-encoder.ts';
-import type {
-  ChunksOutcome,
-  FileItem,
-  FileOutcome,
-  FileProblem,
-  ScanOutcome,
-  StoredCounts,
+import { createIdList, type IdList } from './id-list.ts';
+import {
+  type ChunksOutcome,
+  type FileBatch,
+  type FileBatchOutcome,
+  type FileProblem,
+  factsPerFile,
+  outcomeFactsPerFile,
+  type ScanOutcome,
+  type StoredCounts,
 } from './protocol.ts';
 
 /** Reading files and storing what is new in them. */
 
 const chunkBytesMin = 512 * 1024;
-const chunkBytesMax = 8 * 1024 * 1024;
+/** Read at once: what was just read is cut and hashed while the processor's cache still holds it. */
+const readBytes = 512 * 1024;
+/** Room for the largest chunk and one read. */
+const inputBytes = 9 * 1024 * 1024;
+/** Data is moved to the front of the input once it would reach beyond this, so that little memory is touched. */
+const inputUsedBytes = 4 * 1024 * 1024;
 
 /**
  * O_NONBLOCK: a file that was replaced by a fifo since it was listed must not hang the backup.
@@ -25,7 +35,7 @@ const chunkBytesMax = 8 * 1024 * 1024;
 const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export interface FileReader {
-  file(item: FileItem): FileOutcome;
+  files(batch: FileBatch): FileBatchOutcome;
   scan(path: string | Uint8Array, start: number, bytesMax: number): ScanOutcome;
   chunks(path: string | Uint8Array, cuts: Float64Array): ChunksOutcome;
   /** Stores one blob of data given as bytes. */
@@ -38,11 +48,28 @@ interface Counter {
   packedBytes: number;
 }
 
-const problemOf = (error: unknown): FileProblem => ({
-  code: errnoOf(error) || 'EIO',
-  message: messageOf(error),
-});
-const nothingStored: StoredCounts = { blobs: 0, bytes: 0, packedBytes: 0 };
+const newCounter = (): Counter => ({ blobs: 0, bytes: 0, packedBytes: 0 });
+const problemOf = (error: unknown): FileProblem => ({ code: errnoOf(error), message: messageOf(error) });
+
+/** System errors are named ENOENT and the like; our own errors and defects are not. */
+function isSystemError(error: unknown): boolean {
+  return /^E[A-Z0-9]+$/.test(errnoOf(error));
+}
+
+function asPath(path: string | Uint8Array): string | Buffer {
+  return typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength);
+}
+
+/** Reads until the buffer is full or the file ends. */
+function readFully(fd: number, target: Uint8Array, position: number | null): number {
+  let done = 0;
+  while (done < target.length) {
+    const n = readSync(fd, target, done, target.length - done, position === null ? null : position + done);
+    if (n === 0) break;
+    done += n;
+  }
+  return done;
+}
 
 export function createFileReader(
   table: BlobTable,
@@ -52,16 +79,19 @@ export function createFileReader(
   progress: (bytes: number) => void,
 ): FileReader {
   let chunkerMade: Chunker | undefined;
-  const chunker = (): Chunker => (chunkerMade ??= createChunker(polynomial));
+  const chunker = (): Chunker => (chunkerMade ??= createChunker(polynomial, inputBytes));
   /** Small files never reach the chunker and its memory. */
   const small = Buffer.allocUnsafeSlow(chunkBytesMin + 1);
+  const id = Buffer.allocUnsafeSlow(32);
 
-  function storeChunk(bytes: Uint8Array, content: Uint8Array[], counter: Counter): void {
-    const id = sha256(bytes);
-    content.push(id);
+  function storeChunk(bytes: Uint8Array, ids: IdList, counter: Counter): void {
+    // Taken before the hash: if the bytes change between the two, what is stored will not match it.
+    const sum = checksum(bytes);
+    sha256(bytes, id);
+    ids.push(id);
     const entry = table.claim('data', id);
     if (entry >= 0) {
-      counter.packedBytes += encoder.store('data', id, entry, bytes);
+      counter.packedBytes += encoder.store('data', id, entry, bytes, sum);
       counter.blobs++;
       counter.bytes += bytes.length;
     }
@@ -72,101 +102,133 @@ export function createFileReader(
     if (Atomics.load(control, 0) !== 0) throw new LifeboatError('cancelled', 'the backup was cancelled');
   };
 
-  /** Reads until the buffer is full or the file ends. */
-  function readFully(fd: number, target: Uint8Array, position: number | null): number {
-    let done = 0;
-    while (done < target.length) {
-      const n = readSync(fd, target, done, target.length - done, position === null ? null : position + done);
-      if (n === 0) break;
-      done += n;
-    }
-    return done;
-  }
-
-  /** Content of a file of at most 512 KiB: one chunk. Returns null where it turned out to be larger. */
-  function readSmall(fd: number, expected: number): Uint8Array | null {
-    // One byte more than expected: a file that ends where it should needs no second read to know it.
-    const n = readFully(fd, small.subarray(0, expected + 1), null);
-    return n > expected ? null : small.subarray(0, n);
-  }
-
-  function streamChunks(fd: number, onChunk: (bytes: Uint8Array) => void): number {
+  /**
+   * Cuts a file from its descriptor's position on. `onChunk` gets the bytes of each chunk and its end as an
+   * offset from there, and says whether to go on. Returns whether the file's end was reached.
+   */
+  function cutFile(
+    fd: number,
+    onChunk: (bytes: Uint8Array, end: number) => boolean,
+    from: number | null,
+  ): boolean {
     const { input } = chunker();
-    let held = 0;
-    let total = 0;
-    let ended = false;
     let start = 0;
-    while (!ended || held > start) {
-      if (!ended && held - start < chunkBytesMax) {
+    let held = 0;
+    let scanned = 0;
+    let ended = false;
+    let consumed = 0;
+    let position = from;
+    for (;;) {
+      const cut = held > start ? chunker().nextCut(start, held, ended, scanned) : -1;
+      if (cut >= 0) {
+        stopIfCancelled();
+        consumed += cut - start;
+        const goOn = onChunk(input.subarray(start, cut), consumed);
+        start = cut;
+        scanned = cut;
+        if (!goOn) return ended && start === held;
+        continue;
+      }
+      if (ended) return true;
+      scanned = held;
+      if (start > 0 && held + readBytes > inputUsedBytes) {
         input.copyWithin(0, start, held);
         held -= start;
+        scanned = held;
         start = 0;
-        const n = readFully(fd, input.subarray(held, input.length), null);
-        ended = held + n < input.length;
-        held += n;
-        total += n;
-        if (held === 0) break;
       }
-      stopIfCancelled();
-      const end = chunker().nextCut(start, held);
-      onChunk(input.subarray(start, end));
-      start = end;
+      const n = readFully(fd, input.subarray(held, held + readBytes), position);
+      if (position !== null) position += n;
+      ended = n < readBytes;
+      held += n;
     }
-    return total;
   }
 
-  function readContent(fd: number, item: FileItem, counter: Counter): { content: Uint8Array; size: number } {
-    const ids: Uint8Array[] = [];
+  function storeWhole(fd: number, ids: IdList, counter: Counter): number {
     let size = 0;
-    const whole = item.size <= chunkBytesMin ? readSmall(fd, item.size) : null;
-    if (whole) {
-      size = whole.length;
-      if (size > 0) storeChunk(whole, ids, counter);
-    } else {
-      // A file that grew since it was listed is read from its start again, as a large one.
-      if (item.size <= chunkBytesMin) return readGrown(item, counter);
-      size = streamChunks(fd, (bytes) => storeChunk(bytes, ids, counter));
-    }
-    return { content: Buffer.concat(ids), size };
+    cutFile(
+      fd,
+      (bytes, end) => {
+        storeChunk(bytes, ids, counter);
+        size = end;
+        return true;
+      },
+      0,
+    );
+    return size;
   }
 
-  function readGrown(item: FileItem, counter: Counter): { content: Uint8Array; size: number } {
-    const fd = openSync(asPath(item.path), openFlags);
+  /** Returns the bytes read. */
+  function readContent(fd: number, expected: number, ids: IdList, counter: Counter): number {
+    if (expected > chunkBytesMin) return storeWhole(fd, ids, counter);
+    // One byte more than expected: a file that ends where it should needs no second read to know it.
+    const n = readSync(fd, small, 0, expected + 1, 0);
+    // A short read is the end of a regular file; a longer one is a file that grew, and is cut like a large one.
+    if (n > expected) return storeWhole(fd, ids, counter);
+    if (n > 0) storeChunk(small.subarray(0, n), ids, counter);
+    return n;
+  }
+
+  function changedSince(fd: number, size: number, facts: Float64Array, at: number): boolean {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw Object.assign(new Error('is no regular file any more'), { code: 'ESTALE' });
+    return (
+      size !== facts[at] ||
+      stat.size !== facts[at] ||
+      stat.mtimeMs !== facts[at + 1] ||
+      stat.ctimeMs !== facts[at + 2]
+    );
+  }
+
+  /** Stores one file; leaves its facts in `outcome` at `to`. @throws system errors of this file. */
+  function storeFile(
+    path: string | Buffer,
+    facts: Float64Array,
+    at: number,
+    ids: IdList,
+    counter: Counter,
+    outcome: Float64Array,
+    to: number,
+  ): void {
+    const blobsBefore = ids.count();
+    const packedBefore = counter.packedBytes;
+    const fd = openSync(path, openFlags);
     try {
-      const ids: Uint8Array[] = [];
-      const size = streamChunks(fd, (bytes) => storeChunk(bytes, ids, counter));
-      return { content: Buffer.concat(ids), size };
+      const size = readContent(fd, facts[at]!, ids, counter);
+      outcome[to + 3] = changedSince(fd, size, facts, at) ? 1 : 0;
+      outcome[to] = ids.count() - blobsBefore;
+      outcome[to + 1] = size;
+      outcome[to + 2] = counter.packedBytes - packedBefore;
+    } catch (error) {
+      ids.truncate(blobsBefore);
+      throw error;
     } finally {
       closeSync(fd);
     }
   }
 
   return {
-    file(item) {
-      const counter: Counter = { blobs: 0, bytes: 0, packedBytes: 0 };
-      let fd: number;
-      try {
-        fd = openSync(asPath(item.path), openFlags);
-      } catch (error) {
-        return { content: null, size: 0, changed: false, stored: nothingStored, problem: problemOf(error) };
+    files({ paths, facts }) {
+      const files = facts.length / factsPerFile;
+      const outcome = new Float64Array(files * outcomeFactsPerFile);
+      const ids = createIdList(files);
+      const counter = newCounter();
+      const problems: { file: number; problem: FileProblem }[] = [];
+      let from = 0;
+      for (let file = 0; file < files; file++) {
+        const end = paths.indexOf('\0', from);
+        const path = toPath(paths.slice(from, end) as ByteString);
+        from = end + 1;
+        stopIfCancelled();
+        try {
+          storeFile(path, facts, file * factsPerFile, ids, counter, outcome, file * outcomeFactsPerFile);
+        } catch (error) {
+          // Only the system's word on this one file makes it a problem of the file; all else ends the run.
+          if (!isSystemError(error)) throw error;
+          problems.push({ file, problem: problemOf(error) });
+        }
       }
-      try {
-        const { content, size } = readContent(fd, item, counter);
-        const stat = fstatSync(fd);
-        if (!stat.isFile()) throw Object.assign(new Error('is no regular file any more'), { code: 'ESTALE' });
-        const changed =
-          size !== item.size ||
-          stat.size !== item.size ||
-          stat.mtimeMs !== item.mtimeMs ||
-          stat.ctimeMs !== item.ctimeMs;
-        return { content, size, changed, stored: counter, problem: null };
-      } catch (error) {
-        // Only the system's word on this one file makes it a problem of the file; all else ends the run.
-        if (!isSystemError(error)) throw error;
-        return { content: null, size: 0, changed: false, stored: counter, problem: problemOf(error) };
-      } finally {
-        closeSync(fd);
-      }
+      return { ids: ids.bytes(), facts: outcome, problems, stored: counter };
     },
 
     scan(path, start, bytesMax) {
@@ -174,21 +236,11 @@ export function createFileReader(
       try {
         const fd = openSync(asPath(path), openFlags);
         try {
-          const { input } = chunker();
-          let position = start;
-          let ended = false;
-          while (!ended && position - start < bytesMax) {
-            stopIfCancelled();
-            const held = readFully(fd, input, position);
-            const last = held < input.length;
-            let at = 0;
-            while (at < held && (last || held - at >= chunkBytesMax)) {
-              at = chunker().nextCut(at, held);
-              cuts.push(position + at);
-            }
-            position += at;
-            ended = last;
-          }
+          const onChunk = (_: Uint8Array, end: number): boolean => {
+            cuts.push(start + end);
+            return end < bytesMax;
+          };
+          const ended = cutFile(fd, onChunk, start);
           return { cuts: Float64Array.from(cuts), ended, problem: null };
         } finally {
           closeSync(fd);
@@ -200,8 +252,8 @@ export function createFileReader(
     },
 
     chunks(path, cuts) {
-      const counter: Counter = { blobs: 0, bytes: 0, packedBytes: 0 };
-      const ids: Uint8Array[] = [];
+      const counter = newCounter();
+      const ids = createIdList(cuts.length);
       try {
         const fd = openSync(asPath(path), openFlags);
         try {
@@ -210,16 +262,13 @@ export function createFileReader(
             const length = cuts[n + 1]! - cuts[n]!;
             const bytes = chunker().input.subarray(0, length);
             if (readFully(fd, bytes, cuts[n]!) !== length)
-              throw Object.assign(new Error('became shorter while it was read'), {
-                code: 'ESTALE',
-                errno: -116,
-              });
+              throw Object.assign(new Error('became shorter while it was read'), { code: 'ESTALE' });
             storeChunk(bytes, ids, counter);
           }
         } finally {
           closeSync(fd);
         }
-        return { content: Buffer.concat(ids), stored: counter, problem: null };
+        return { content: ids.bytes(), stored: counter, problem: null };
       } catch (error) {
         if (!isSystemError(error)) throw error;
         return { content: null, stored: counter, problem: problemOf(error) };
@@ -227,19 +276,10 @@ export function createFileReader(
     },
 
     data(bytes) {
-      const counter: Counter = { blobs: 0, bytes: 0, packedBytes: 0 };
-      const ids: Uint8Array[] = [];
+      const counter = newCounter();
+      const ids = createIdList(1);
       storeChunk(bytes, ids, counter);
-      return { id: ids[0]!, stored: counter };
+      return { id: ids.bytes(), stored: counter };
     },
   };
-}
-
-/** System errors carry an errno number; our own errors and defects do not. */
-function isSystemError(error: unknown): boolean {
-  return errnoOf(error).startsWith('E') && !errnoOf(error).startsWith('ERR_');
-}
-
-function asPath(path: string | Uint8Array): string | Buffer {
-  return typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength);
 }

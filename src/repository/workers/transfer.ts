@@ -106,7 +106,7 @@ export function transferBlobs(
     counter.blobs++;
     counter.bytes += plaintext.length;
     counter.packedBytes += input.foreign
-      ? context.encoder.store(blob.type, id, entry, plaintext)
+      ? context.encoder.store(blob.type, id, entry, plaintext, null)
       : context.encoder.append(blob.type, id, entry, sealed!, blob.uncompressedLength);
   });
   return { stored: counter, problems };

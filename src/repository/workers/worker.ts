@@ -30,19 +30,19 @@ const encoder = createBlobEncoder(sealer, packer, setup.version, setup.compressi
 const reader = createFileReader(table, encoder, setup.polynomial, control, progress);
 const checkPack = createPackCheck({ sealer, table, progress });
 const restorer = createFileRestorer(sealer, control, progress);
-const comparer = createFileComparer(control, progress);
+const comparer = createFileComparer(control);
 
 let decoder: BlobDecoder | undefined;
 
 const handlers: { [N in JobName]: (input: Jobs[N]['input']) => Jobs[N]['output'] } = {
-  files: ({ items }) => items.map(reader.file),
+  files: reader.files,
   scan: ({ path, start, bytesMax }) => reader.scan(path, start, bytesMax),
   chunks: ({ path, cuts }) => reader.chunks(path, cuts),
   data: ({ bytes }) => reader.data(bytes),
   blobs({ items }) {
     const counter = { blobs: 0, bytes: 0, packedBytes: 0 };
     for (const { type, id, entry, bytes } of items) {
-      counter.packedBytes += encoder.store(type, id, entry, bytes);
+      counter.packedBytes += encoder.store(type, id, entry, bytes, null);
       counter.blobs++;
       counter.bytes += bytes.length;
     }
