@@ -1,0 +1,75 @@
+import type { Sample } from '../measure/statistics.ts';
+import type { Bar, Comparison, Measure } from './comparison.ts';
+
+export function formatSeconds(seconds: number): string {
+  if (seconds < 1) return `${(seconds * 1000).toFixed(0)} ms`;
+  return `${seconds.toFixed(seconds < 100 ? 2 : 0)} s`;
+}
+
+export function formatBytes(bytes: number): string {
+  if (bytes < 10_000) return `${Number(bytes.toFixed(1))} B`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(3)} GB`;
+}
+
+/** Memory is told in MiB, as limits on it are. */
+export function formatMemory(bytes: number): string {
+  return bytes < 10_000 ? formatBytes(bytes) : `${(bytes / 1024 / 1024).toFixed(0)} MiB`;
+}
+
+const formats: Readonly<Record<Measure, (value: number) => string>> = {
+  seconds: formatSeconds,
+  peakBytes: formatMemory,
+  storedBytes: formatBytes,
+};
+
+const measureNames: Readonly<Record<Measure, string>> = {
+  seconds: 'time',
+  peakBytes: 'memory',
+  storedBytes: 'stored size',
+};
+
+/** The median with the least and the most of all runs. */
+export function formatSpread(sample: Sample | null, format: (value: number) => string): string {
+  if (sample === null) return '–';
+  if (sample.values.length === 1) return format(sample.median);
+  return `${format(sample.median)} (${format(sample.least)} to ${format(sample.most)})`;
+}
+
+const factor = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)}×`;
+
+export const barHead = ['bar', 'ours', 'peer', 'ratio', 'wanted', 'met'] as const;
+
+/** A bar as the cells of a table's row. */
+export function barCells({ title }: Comparison, bar: Bar): string[] {
+  const format = formats[bar.measure];
+  const { kind, wanted, peer, ours, theirs, ratio, met } = bar;
+  const subject = title.includes('memory') || title.includes('Memory') ? `, ${bar.program}` : '';
+  const asked =
+    peer === undefined
+      ? `at most ${format(wanted)}`
+      : `${kind === 'faster' ? 'at least' : 'at most'} ${wanted}×`;
+  return [
+    `${title}${subject}: ${measureNames[bar.measure]}`,
+    ours === null ? '–' : format(ours),
+    peer === undefined ? '–' : `${theirs === null ? '–' : format(theirs)} (${peer})`,
+    ratio === null ? '–' : factor(ratio),
+    asked,
+    met === null ? `not measured: ${bar.reason}` : met ? 'yes' : 'NO',
+  ];
+}
+
+export const rowHead = ['program', 'time: median (spread)', 'peak memory', 'stored'] as const;
+
+/** The programs of a comparison as the cells of table rows. */
+export function rowCells({ rows }: Comparison): string[][] {
+  return rows.map(({ program, seconds, peakBytes, storedBytes, reason }) =>
+    reason === null
+      ? [
+          program,
+          formatSpread(seconds, formatSeconds),
+          peakBytes === null ? '–' : formatMemory(peakBytes.most),
+          storedBytes === null ? '–' : formatBytes(storedBytes.median),
+        ]
+      : [program, `not measured: ${reason}`, '', ''],
+  );
+}

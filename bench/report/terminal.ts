@@ -1,0 +1,42 @@
+import type { Comparison } from './comparison.ts';
+import { barCells, barHead, rowCells, rowHead } from './format.ts';
+
+const widthMax = 64;
+
+/** Columns aligned by spaces; the last one is as long as it is. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((cell, column) =>
+    Math.min(widthMax, Math.max(cell.length, ...rows.map((row) => row[column]?.length ?? 0))),
+  );
+  const line = (cells: readonly string[]): string =>
+    `  ${cells.map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column]!))).join('  ')}`.trimEnd();
+  return [line(head), ...rows.map(line)].join('\n');
+}
+
+/** One comparison with what every program needed. */
+export function comparisonText(comparison: Comparison): string {
+  const { title, detail, runs, bars } = comparison;
+  const about = [detail, runs > 0 ? `runs: ${runs}` : ''].filter((part) => part !== '').join('; ');
+  const parts = [`${title}${about === '' ? '' : ` (${about})`}`, table(rowHead, rowCells(comparison))];
+  if (bars.length > 0)
+    parts.push(
+      table(
+        barHead.slice(1),
+        bars.map((bar) => barCells(comparison, bar).slice(1)),
+      ),
+    );
+  return `${parts.join('\n')}\n`;
+}
+
+/** All bars, and how many are met. */
+export function summaryText(comparisons: readonly Comparison[]): string {
+  const rows = comparisons.flatMap((comparison) => comparison.bars.map((bar) => barCells(comparison, bar)));
+  if (rows.length === 0) return '';
+  return `${table(barHead, rows)}\n\n${countsText(comparisons)}\n`;
+}
+
+export function countsText(comparisons: readonly Comparison[]): string {
+  const bars = comparisons.flatMap((comparison) => comparison.bars);
+  const count = (met: boolean | null): number => bars.filter((bar) => bar.met === met).length;
+  return `${bars.length} bars: ${count(true)} met, ${count(false)} not met, ${count(null)} not measured`;
+}
