@@ -2,16 +2,15 @@ import { selfTested } from './native.ts';
 import { createNativeCompressor, createNativeDecompressor } from './zstd-native.ts';
 import { createNodeCompressor, createNodeDecompressor } from './zstd-node.ts';
 
-export { frameContentBytes } from './zstd-frame.ts';
-
 import { type CompressionMode, type ZstdParameters, zstdParameters } from './zstd-parameters.ts';
 
 /** Zstandard frames (RFC 8878) with the content size in the header and without a checksum, as restic writes them. */
 export interface Compressor {
   /**
-   * Compresses `src` into one frame at `dst[dstOffset…]`.
+   * Compresses `src` into one frame at `dst[dstOffset…]`. Everything behind `dstOffset` may be overwritten,
+   * also behind the frame.
    *
-   * @returns the bytes written, or -1 when the frame does not fit (what is behind `dstOffset` is then undefined)
+   * @returns the frame's bytes, or -1 when it does not fit
    * @throws LifeboatError 'internal' on anything else
    */
   compress(src: Uint8Array, dst: Uint8Array, dstOffset: number): number;
