@@ -37,6 +37,15 @@ export const commandGroups: readonly CommandGroup[] = [
     },
   },
   {
+    title: 'Restoring',
+    members: {
+      restore: {
+        summary: 'bring files of a snapshot back into a folder',
+        load: async () => (await import('./commands/restore.ts')).command,
+      },
+    },
+  },
+  {
     title: 'Keeping in order',
     members: {
       check: {

@@ -74,6 +74,11 @@ export const errorRegistry = {
     true,
     'check space and permissions at the target, then run the restore again; files already restored are kept',
   ),
+  'restore-incomplete': kind(
+    1,
+    true,
+    'see the errors above; run the same restore again when their cause is gone: files already restored are kept',
+  ),
   'tree-unsafe': kind(
     1,
     false,

@@ -11,10 +11,7 @@ const asPath = (path: string | Uint8Array): string | Buffer =>
   typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength);
 
 /** Hashes ranges of files against the IDs of the blobs that belong there. */
-export function createFileComparer(
-  control: Int32Array,
-  progress: (bytes: number) => void,
-): (item: CompareItem) => CompareOutcome {
+export function createFileComparer(control: Int32Array): (item: CompareItem) => CompareOutcome {
   let buffer = Buffer.alloc(0);
   const digest = Buffer.alloc(32);
 
@@ -41,7 +38,6 @@ export function createFileComparer(
       sha256(buffer.subarray(0, length), digest);
       if (digest.compare(expected, n * 32, n * 32 + 32) === 0) matches[n] = 1;
       position += length;
-      progress(length);
     }
     return matches;
   }

@@ -1,6 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
-import { type BlobDecoder, createBlobDecoder } from '../blob-decoder.ts';
 import { openTable } from '../index/table.ts';
 import { createBlobEncoder } from './blob-encoder.ts';
 import { createPackCheck } from './check-pack.ts';
@@ -10,7 +9,7 @@ import { createPacker } from './packer.ts';
 import type { JobMessage, JobName, Jobs, WorkerMessage, WorkerSetup } from './protocol.ts';
 import { createFileReader } from './read-files.ts';
 import { createFileRestorer } from './restore-files.ts';
-import { sealerOf, transferBlobs } from './transfer.ts';
+import { createDecoders, sealerOf, transferBlobs } from './transfer.ts';
 
 /** A worker thread: takes one job after the other, each done synchronously, and answers. */
 
@@ -32,7 +31,7 @@ const checkPack = createPackCheck({ sealer, table, progress });
 const restorer = createFileRestorer(sealer, control, progress);
 const comparer = createFileComparer(control);
 
-let decoder: BlobDecoder | undefined;
+const decoderOf = createDecoders(sealer);
 
 const handlers: { [N in JobName]: (input: Jobs[N]['input']) => Jobs[N]['output'] } = {
   files: reader.files,
@@ -48,8 +47,8 @@ const handlers: { [N in JobName]: (input: Jobs[N]['input']) => Jobs[N]['output']
     }
     return counter;
   },
-  transfer: (input) => transferBlobs({ sealer, table, encoder }, input),
-  markTrees: (input) => markTrees(table, (decoder ??= createBlobDecoder(sealer)), input),
+  transfer: (input) => transferBlobs({ decoderOf, table, encoder }, input),
+  markTrees: (input) => markTrees(table, decoderOf, input),
   checkPack: (input) => checkPack(input),
   restore: restorer.restore,
   closeRestored() {
