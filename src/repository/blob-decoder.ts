@@ -24,6 +24,11 @@ export interface BlobDecoder {
    * @throws LifeboatError `repository-damaged` naming the blob.
    */
   decode(blob: SealedBlob, sealed: Uint8Array): Uint8Array;
+  /**
+   * As `decode`, and answers what was in the envelope too: the zstd frame of a compressed blob, else the
+   * plaintext itself. Both are views of memory that the next call overwrites.
+   */
+  open(blob: SealedBlob, sealed: Uint8Array): { plaintext: Uint8Array; payload: Uint8Array };
 }
 
 /** One decoder a thread; its buffers are reused from blob to blob. */
@@ -32,8 +37,9 @@ export function createBlobDecoder(sealer: Sealer): BlobDecoder {
   let opened = Buffer.alloc(0);
   let unpacked = Buffer.alloc(0);
 
-  return {
-    decode({ id, uncompressedLength }, sealed) {
+  const decoder: BlobDecoder = {
+    decode: (blob, sealed) => decoder.open(blob, sealed).plaintext,
+    open({ id, uncompressedLength }, sealed) {
       const damaged = (why: string, cause?: unknown) =>
         new LifeboatError('repository-damaged', `blob ${id} ${why}`, { cause });
       if (uncompressedLength > blobBytesMax)
@@ -58,7 +64,8 @@ export function createBlobDecoder(sealer: Sealer): BlobDecoder {
       }
       const found = idOfBytes(sha256(plaintext));
       if (found !== id) throw damaged(`holds other content than its ID says (it hashes to ${found})`);
-      return plaintext;
+      return { plaintext, payload };
     },
   };
+  return decoder;
 }

@@ -18,6 +18,10 @@ export interface UsedBlobsOptions {
   readonly signal?: AbortSignal;
   /** Called as trees have been read. */
   readonly onTrees?: (number: number) => void;
+  /** The workers belong to another repository than the trees. */
+  readonly foreignPool?: boolean;
+  /** Blobs found before; what they refer to is taken as found too. Default: none. */
+  readonly used?: EntrySet;
 }
 
 /**
@@ -31,10 +35,10 @@ export async function findUsedBlobs(
   index: BlobIndex,
   pool: WorkerPool,
   trees: Iterable<Id>,
-  { signal, onTrees }: UsedBlobsOptions = {},
+  { signal, onTrees, foreignPool = false, used = createEntrySet(index.table.count()) }: UsedBlobsOptions = {},
 ): Promise<EntrySet> {
   const { table } = index;
-  const used = createEntrySet(table.count());
+  const foreign = foreignPool ? { key: repository.master, table: table.memory } : null;
   const waiting = new Map<number, number[]>();
   const missing: MissingBlob[] = [];
   const reader = openBlobReader(repository, index);
@@ -65,7 +69,7 @@ export async function findUsedBlobs(
   async function readTrees(pack: number, entries: Int32Array): Promise<void> {
     const packName = index.packId(pack);
     const source = await packSourceOf(repository.storage, keyOf('data', packName), table, entries);
-    const outcome = await pool.run('markTrees', { source, packName, entries, used: used.memory });
+    const outcome = await pool.run('markTrees', { source, packName, entries, used: used.memory, foreign });
     outcome.subtrees.forEach(enqueue);
     missing.push(...outcome.missing);
     for (const { entry } of outcome.problems) await readElsewhere(entry);

@@ -33,6 +33,21 @@ export interface BlobEncoder {
     sealed: Uint8Array,
     uncompressedLength: number,
   ): number;
+  /**
+   * Encrypts and packs a payload as it is: a zstd frame whose content the caller has verified. What was
+   * encrypted is opened again and compared.
+   */
+  sealPayload(
+    type: BlobType,
+    id: Uint8Array,
+    entry: number,
+    payload: Uint8Array,
+    uncompressedLength: number,
+  ): number;
+  /** Whether blobs of this type are compressed when they are stored. */
+  compresses(type: BlobType): boolean;
+  /** Whether frames that another run of "auto" may have written are good enough to be taken as they are. */
+  keepsFrames(type: BlobType): boolean;
 }
 
 /** Blobs that are at least this large are tried on samples first: what does not shrink is stored as it is. */
@@ -122,6 +137,29 @@ export function createBlobEncoder(
       const sealedBytes = sealer.sealInto(place.target, place.offset, payload);
       const uncompressedLength = compressedLength > 0 ? plaintext.length : 0;
       verify(place.target.subarray(place.offset, place.offset + sealedBytes), id, uncompressedLength, sum);
+      place.commit(id, entry, sealedBytes, uncompressedLength);
+      return sealedBytes + (uncompressedLength ? 41 : 37);
+    },
+    compresses: (type) => version === 2 && (type === 'tree' || compression !== 'off'),
+    keepsFrames(type) {
+      const asked = compression === 'better' || compression === 'max';
+      return version === 2 && !asked && (type === 'tree' || compression !== 'off');
+    },
+    sealPayload(type, id, entry, payload, uncompressedLength) {
+      const place = packer.place(type, payload.length + sealOverheadBytes);
+      const sealedBytes = sealer.sealInto(place.target, place.offset, payload);
+      const sealed = place.target.subarray(place.offset, place.offset + sealedBytes);
+      if (opened.length < sealed.length)
+        opened = Buffer.allocUnsafeSlow(sealed.length + (sealed.length >> 3));
+      const reopened = sealer.open(sealed, opened);
+      if (!reopened || Buffer.compare(reopened, payload) !== 0)
+        throw new LifeboatError(
+          'internal',
+          `blob ${idOfBytes(id)} does not decrypt to what was encrypted; nothing was stored`,
+          {
+            hint: 'memory or processor may be faulty: test the memory of this machine, then run the command again',
+          },
+        );
       place.commit(id, entry, sealedBytes, uncompressedLength);
       return sealedBytes + (uncompressedLength ? 41 : 37);
     },

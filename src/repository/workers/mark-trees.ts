@@ -2,8 +2,8 @@ import { LifeboatError, messageOf } from '../../core/errors.ts';
 import { type Id, isId } from '../../model/id.ts';
 import type { BlobDecoder } from '../blob-decoder.ts';
 import { type EntrySet, openEntrySet } from '../index/entry-set.ts';
-import type { BlobTable, BlobType } from '../index/table.ts';
-import type { Jobs, MissingBlob } from './protocol.ts';
+import { type BlobTable, type BlobType, openTable } from '../index/table.ts';
+import type { Jobs, MissingBlob, RawKey } from './protocol.ts';
 import { eachSealedBlob } from './transfer.ts';
 
 interface RawNode {
@@ -71,10 +71,12 @@ function nodesOf(tree: Uint8Array, id: Id): readonly RawNode[] {
 
 /** Reads trees of one pack and marks what they refer to. Trees that cannot be read are told, not thrown. */
 export function markTrees(
-  table: BlobTable,
-  decoder: BlobDecoder,
-  { source, packName, entries, used: memory }: Jobs['markTrees']['input'],
+  ownTable: BlobTable,
+  decoderOf: (key: RawKey | null) => BlobDecoder,
+  { source, packName, entries, used: memory, foreign }: Jobs['markTrees']['input'],
 ): Jobs['markTrees']['output'] {
+  const table = foreign ? openTable(foreign.table) : ownTable;
+  const decoder = decoderOf(foreign?.key ?? null);
   const context: MarkContext = { table, used: openEntrySet(memory), subtrees: [], missing: [] };
   const problems: { entry: number; message: string }[] = [];
   const blobs = Array.from(entries, (entry) => ({ entry, ...table.locationOf(entry) }));

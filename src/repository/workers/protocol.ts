@@ -142,7 +142,14 @@ export interface Jobs {
   };
   /** Reads trees of a pack and adds all that they refer to to the set `used`; answers which trees were new in it. */
   markTrees: {
-    input: { source: PackSource; packName: string; entries: Int32Array; used: SharedArrayBuffer };
+    input: {
+      source: PackSource;
+      packName: string;
+      entries: Int32Array;
+      used: SharedArrayBuffer;
+      /** Where the trees are those of another repository: its key and its index. */
+      foreign: { key: RawKey; table: TableMemory } | null;
+    };
     output: {
       subtrees: Int32Array;
       missing: readonly MissingBlob[];

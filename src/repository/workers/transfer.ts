@@ -72,42 +72,64 @@ function readSpan(fd: number, position: number, length: number): Uint8Array {
 }
 
 export interface TransferContext {
-  readonly sealer: Sealer;
+  readonly decoderOf: (key: RawKey | null) => BlobDecoder;
   readonly table: BlobTable;
   readonly encoder: BlobEncoder;
 }
 
 /**
- * Moves blobs of a pack into new packs. Within one repository the sealed bytes are kept as they are once
- * their tag, compression and hash were verified: no second compression. From another repository they are
- * decoded, and encoded with this one's key.
+ * Moves blobs of a pack into new packs, each decoded in full and held against its ID. Within one repository
+ * the sealed bytes are then kept as they are. From another repository the compressed bytes are kept and get
+ * this one's key. What was stored uncompressed is compressed where the repository compresses.
  */
 export function transferBlobs(
-  context: TransferContext,
-  input: Jobs['transfer']['input'],
+  { decoderOf, table, encoder }: TransferContext,
+  { source, packName, blobs, foreign }: Jobs['transfer']['input'],
 ): Jobs['transfer']['output'] {
-  const decoder: BlobDecoder = createBlobDecoder(
-    input.foreign ? sealerOf(input.foreign.key) : context.sealer,
-  );
+  const decoder = decoderOf(foreign?.key ?? null);
   const counter = { blobs: 0, bytes: 0, packedBytes: 0 };
   const problems: BlobProblem[] = [];
-  eachSealedBlob(input.source, input.blobs, (blob: PackedBlob, sealed) => {
+  const keep = ({ type, uncompressedLength }: PackedBlob): boolean =>
+    uncompressedLength === 0 ? !encoder.compresses(type) : foreign === null || encoder.keepsFrames(type);
+
+  eachSealedBlob(source, blobs, (blob: PackedBlob, sealed) => {
+    const { type, uncompressedLength } = blob;
     const id = Buffer.from(blob.id, 'hex');
-    let plaintext: Uint8Array;
+    let opened: ReturnType<BlobDecoder['open']>;
     try {
-      if (!sealed) throw new Error(`pack ${input.packName} is too short to hold it`);
-      plaintext = decoder.decode(blob, sealed);
+      if (!sealed) throw new Error(`pack ${packName} is too short to hold it`);
+      opened = decoder.open(blob, sealed);
     } catch (error) {
       problems.push({ blob, message: messageOf(error) });
       return;
     }
-    const entry = input.foreign ? context.table.claim(blob.type, id) : -1;
-    if (input.foreign && entry < 0) return;
+    const { plaintext, payload } = opened;
+    const entry = foreign ? table.claim(type, id) : -1;
+    if (foreign && entry < 0) return;
     counter.blobs++;
     counter.bytes += plaintext.length;
-    counter.packedBytes += input.foreign
-      ? context.encoder.store(blob.type, id, entry, plaintext, null)
-      : context.encoder.append(blob.type, id, entry, sealed!, blob.uncompressedLength);
+    if (!keep(blob)) counter.packedBytes += encoder.store(type, id, entry, plaintext, null);
+    else if (foreign)
+      counter.packedBytes += encoder.sealPayload(type, id, entry, payload, uncompressedLength);
+    else counter.packedBytes += encoder.append(type, id, entry, sealed!, uncompressedLength);
   });
   return { stored: counter, problems };
+}
+
+/**
+ * Decoders of this repository (null) and of another one, each made once: it holds buffers and a native
+ * context. One other repository at a time is all that a copy needs.
+ */
+export function createDecoders(own: Sealer): (key: RawKey | null) => BlobDecoder {
+  let ownDecoder: BlobDecoder | undefined;
+  let foreign: { readonly name: string; readonly decoder: BlobDecoder } | undefined;
+  return (key) => {
+    if (key === null) {
+      ownDecoder ??= createBlobDecoder(own);
+      return ownDecoder;
+    }
+    const name = [key.encryption, key.macK, key.macR].map((part) => Buffer.from(part).toString('hex')).join();
+    if (foreign?.name !== name) foreign = { name, decoder: createBlobDecoder(sealerOf(key)) };
+    return foreign.decoder;
+  };
 }
