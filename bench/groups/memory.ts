@@ -6,7 +6,7 @@ import { backupOf, cloneRepository, emptyRepository } from '../programs/reposito
 import { freshFolder, needSpace, removeFolder } from '../settings.ts';
 import { type Bench, runWork, takingPart, writer } from '../work.ts';
 
-const peakBytesMax = 300 * 1024 * 1024;
+const peakBytesMax = 300e6;
 /** What still counts as not growing: runs of the same backup differ by as much. */
 const growthMax = 1.1;
 
@@ -20,7 +20,12 @@ export async function memory(bench: Bench): Promise<void> {
     group: 'memory',
     title: 'Peak memory of a first backup by Lifeboat',
     rules: [
-      { program: base!, measure: 'peakBytes', kind: 'within', wanted: peakBytesMax },
+      ...recipes.map(({ title }) => ({
+        program: title,
+        measure: 'peakBytes' as const,
+        kind: 'within' as const,
+        wanted: peakBytesMax,
+      })),
       ...larger.map((program) => ({
         program,
         peer: base!,

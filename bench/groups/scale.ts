@@ -9,7 +9,7 @@ import type { Program } from '../programs/program.ts';
 import { backupOf, cloneRepository } from '../programs/repositories.ts';
 import { type BarRule, barOf, missingRow, type Row } from '../report/comparison.ts';
 import { type Extent, synthesise } from '../scale/synthesise.ts';
-import { freshFolder, NotMeasured, removeFolder, type Settings } from '../settings.ts';
+import { freshFolder, NotMeasured, type Settings } from '../settings.ts';
 import { type Bench, nameOf, present, runWork, takingPart } from '../work.ts';
 
 const unit: Extent = { snapshots: 20, blobs: 20_000 };
@@ -67,7 +67,6 @@ const operations: readonly Operation[] = [
 
 async function atScale(bench: Bench, recipe: Recipe): Promise<void> {
   const { settings, lifeboat, restic } = bench;
-  const clones = freshFolder(settings, 'scale');
   let set: DataSet | undefined;
   let folder = '';
   for (const { id, title, args, before } of operations) {
@@ -79,6 +78,7 @@ async function atScale(bench: Bench, recipe: Recipe): Promise<void> {
       async prepare() {
         set ??= await dataSet(settings, recipe);
         folder ||= await smallFolder(settings);
+        const clones = freshFolder(settings, 'scale');
         const original = join(set.folder, 'repository');
         const contender = async (program: Program, letter: string): Promise<Contender> => {
           const repository = join(clones, letter);
@@ -93,17 +93,18 @@ async function atScale(bench: Bench, recipe: Recipe): Promise<void> {
           [lifeboat.name, () => contender(lifeboat, 'ours')],
           [nameOf(restic, 'restic'), () => contender(present(restic), 'peer')],
         ]);
-        return { detail: recipe.title, ...taking };
+        return { detail: '', ...taking };
       },
     });
-    removeFolder(clones);
   }
 }
 
 interface IndexMemory {
   readonly blobs: number;
   readonly packs: number;
-  readonly bytes: number;
+  /** Of the table in shared memory, and of everything else. */
+  readonly tableBytes: number;
+  readonly heapBytes: number;
 }
 
 async function indexMemory(bench: Bench, recipe: Recipe): Promise<void> {
@@ -118,9 +119,18 @@ async function indexMemory(bench: Bench, recipe: Recipe): Promise<void> {
       file: process.execPath,
       args: ['--expose-gc', '--disable-warning=ExperimentalWarning', script, join(folder, 'repository')],
     });
-    const { blobs, packs, bytes } = JSON.parse(stdout) as IndexMemory;
-    detail = `${blobs.toLocaleString('en')} blobs in ${packs.toLocaleString('en')} packs`;
-    row = { program, seconds: null, peakBytes: sampleOf([bytes / blobs]), storedBytes: null, reason: null };
+    const { blobs, packs, tableBytes, heapBytes } = JSON.parse(stdout) as IndexMemory;
+    const each = (bytes: number): string => `${(bytes / blobs).toFixed(1)} B`;
+    detail =
+      `${blobs.toLocaleString('en')} blobs in ${packs.toLocaleString('en')} packs; ` +
+      `table ${each(tableBytes)}, the rest ${each(heapBytes)}`;
+    row = {
+      program,
+      seconds: null,
+      peakBytes: sampleOf([(tableBytes + heapBytes) / blobs]),
+      storedBytes: null,
+      reason: null,
+    };
   } catch (error) {
     if (!(error instanceof NotMeasured)) throw error;
     row = missingRow(program, error.message);

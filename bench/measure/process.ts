@@ -20,6 +20,15 @@ export interface Measurement {
   readonly stdout: string;
 }
 
+/** The caller's environment without what would turn a program to another repository or another behaviour. */
+function neutralEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^(LIFEBOAT|RESTIC|BORG|NODE|GO)(_|GC$|MAXPROCS$)/.test(name),
+    ),
+  );
+}
+
 const outputBytesMax = 4 * 1024 * 1024;
 
 /** Processes that a cancelled bench must take along, each the leader of its own group. */
@@ -56,7 +65,7 @@ export function measure(command: Command): Promise<Measurement> {
   return new Promise((resolve, reject) => {
     const start = performance.now();
     const child = spawn(file, args, {
-      env: { ...process.env, ...env },
+      env: { ...neutralEnvironment(), ...env },
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,

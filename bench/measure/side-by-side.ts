@@ -59,6 +59,7 @@ export async function sideBySide(
   };
   for (const { name } of contenders) collected.set(name, { runs: [], stored: [] });
   for (let run = 1; run <= settings.runs; run++) {
+    const taken: string[] = [];
     for (const contender of contenders) {
       const { name } = contender;
       if (failed.has(name)) continue;
@@ -66,7 +67,7 @@ export async function sideBySide(
         await contender.prepare?.();
         settleStorage();
         const result = await measure(contender.command());
-        settings.say(`${title}: run ${run} of ${settings.runs}: ${name} ${round(result.seconds)}`);
+        taken.push(`${name} ${round(result.seconds)}`);
         if (run === settings.runs) await contender.verify?.();
         const stored = (await contender.finish?.()) ?? null;
         const { runs, stored: all } = collected.get(name)!;
@@ -74,6 +75,7 @@ export async function sideBySide(
         if (stored !== null) all.push(stored);
       });
     }
+    if (taken.length > 0) settings.say(`${title}: run ${run} of ${settings.runs}: ${taken.join(', ')}`);
   }
   return new Map(contenders.map(({ name }) => [name, failed.get(name) ?? outcomeOf(collected.get(name)!)]));
 }

@@ -11,14 +11,9 @@ export function formatBytes(bytes: number): string {
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(3)} GB`;
 }
 
-/** Memory is told in MiB, as limits on it are. */
-export function formatMemory(bytes: number): string {
-  return bytes < 10_000 ? formatBytes(bytes) : `${(bytes / 1024 / 1024).toFixed(0)} MiB`;
-}
-
 const formats: Readonly<Record<Measure, (value: number) => string>> = {
   seconds: formatSeconds,
-  peakBytes: formatMemory,
+  peakBytes: formatBytes,
   storedBytes: formatBytes,
 };
 
@@ -67,7 +62,7 @@ export function rowCells({ rows }: Comparison): string[][] {
       ? [
           program,
           formatSpread(seconds, formatSeconds),
-          peakBytes === null ? '–' : formatMemory(peakBytes.most),
+          peakBytes === null ? '–' : formatBytes(peakBytes.most),
           storedBytes === null ? '–' : formatBytes(storedBytes.median),
         ]
       : [program, `not measured: ${reason}`, '', ''],

@@ -1,7 +1,7 @@
 import type { Comparison } from './comparison.ts';
 import { barCells, barHead, rowCells, rowHead } from './format.ts';
 
-const widthMax = 64;
+const widthMax = 84;
 
 /** Columns aligned by spaces; the last one is as long as it is. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -38,5 +38,5 @@ export function summaryText(comparisons: readonly Comparison[]): string {
 export function countsText(comparisons: readonly Comparison[]): string {
   const bars = comparisons.flatMap((comparison) => comparison.bars);
   const count = (met: boolean | null): number => bars.filter((bar) => bar.met === met).length;
-  return `${bars.length} bars: ${count(true)} met, ${count(false)} not met, ${count(null)} not measured`;
+  return `${bars.length} ${bars.length === 1 ? 'bar' : 'bars'}: ${count(true)} met, ${count(false)} not met, ${count(null)} not measured`;
 }

@@ -15,8 +15,12 @@ function heapBytes(): number {
 
 const before = heapBytes();
 const index = await loadIndex(repository);
-const heap = heapBytes() - before;
 const { control, entries, slots } = index.table.memory;
-const blobs = index.table.count();
-const bytes = heap + control.byteLength + entries.byteLength + slots.byteLength;
-console.log(JSON.stringify({ blobs, packs: index.packCount(), bytes }));
+console.log(
+  JSON.stringify({
+    heapBytes: heapBytes() - before,
+    tableBytes: control.byteLength + entries.byteLength + slots.byteLength,
+    blobs: index.table.count(),
+    packs: index.packCount(),
+  }),
+);
