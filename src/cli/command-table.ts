@@ -34,6 +34,10 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'show what changed between two snapshots',
         load: async () => (await import('./commands/diff.ts')).command,
       },
+      dump: {
+        summary: 'write a file to standard output, or a folder as tar or zip',
+        load: async () => (await import('./commands/dump.ts')).command,
+      },
     },
   },
   {
@@ -51,6 +55,10 @@ export const commandGroups: readonly CommandGroup[] = [
       check: {
         summary: 'test the repository for errors',
         load: async () => (await import('./commands/check.ts')).command,
+      },
+      copy: {
+        summary: 'copy snapshots from another repository',
+        load: async () => (await import('./commands/copy.ts')).command,
       },
       forget: {
         summary: 'remove snapshots by a policy',

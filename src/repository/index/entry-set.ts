@@ -5,6 +5,8 @@ export interface EntrySet {
   /** Returns whether the entry was not in the set before; of several threads exactly one is told so. */
   add(entry: number): boolean;
   size(): number;
+  /** Calls back with each entry that is in this set and not in the other of the same capacity, in order. */
+  eachNotIn(other: EntrySet, visit: (entry: number) => void): void;
 }
 
 /** @param capacity the table's number of entries; the set cannot grow. */
@@ -25,6 +27,13 @@ export function openEntrySet(memory: SharedArrayBuffer): EntrySet {
       let total = 0;
       for (let word of words) for (; word !== 0; word &= word - 1) total++;
       return total;
+    },
+    eachNotIn(other, visit) {
+      const others = new Int32Array(other.memory);
+      for (let word = 0; word < words.length; word++) {
+        let bits = words[word]! & ~others[word]!;
+        for (; bits !== 0; bits &= bits - 1) visit(word * 32 + 31 - Math.clz32(bits & -bits));
+      }
     },
   };
 }

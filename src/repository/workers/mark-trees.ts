@@ -4,7 +4,7 @@ import type { BlobDecoder } from '../blob-decoder.ts';
 import { type EntrySet, openEntrySet } from '../index/entry-set.ts';
 import { type BlobTable, type BlobType, openTable } from '../index/table.ts';
 import type { Jobs, MissingBlob, RawKey } from './protocol.ts';
-import { eachSealedBlob } from './transfer.ts';
+import { eachReadableBlob } from './transfer.ts';
 
 interface RawNode {
   type?: unknown;
@@ -81,12 +81,12 @@ export function markTrees(
   const problems: { entry: number; message: string }[] = [];
   const blobs = Array.from(entries, (entry) => ({ entry, ...table.locationOf(entry) }));
   const bytes = Buffer.alloc(32);
-  eachSealedBlob(source, blobs, ({ entry, uncompressedLength }, sealed) => {
+  eachReadableBlob(source, blobs, ({ entry, uncompressedLength }, sealed, failure) => {
     table.copyId(entry, bytes);
     const id = bytes.toString('hex') as Id;
     let tree: Uint8Array;
     try {
-      if (!sealed) throw new Error(`pack ${packName} is too short to hold tree ${id}`);
+      if (!sealed) throw new Error(failure ?? `pack ${packName} is too short to hold tree ${id}`);
       tree = decoder.decode({ id, uncompressedLength }, sealed);
     } catch (error) {
       problems.push({ entry, message: messageOf(error) });

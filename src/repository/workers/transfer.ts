@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { messageOf } from '../../core/errors.ts';
+import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
 import { type BlobDecoder, createBlobDecoder } from '../blob-decoder.ts';
 import { createSealer, type Sealer } from '../crypto.ts';
 import type { BlobTable } from '../index/table.ts';
@@ -57,6 +57,24 @@ export function eachSealedBlob<T extends { readonly offset: number; readonly len
   }
 }
 
+/** As `eachSealedBlob`; where the file cannot be read, the blobs not yet read get the reason for their bytes. */
+export function eachReadableBlob<T extends { readonly offset: number; readonly length: number }>(
+  source: PackSource,
+  blobs: readonly T[],
+  found: (blob: T, sealed: Uint8Array | null, failure: string | null) => void,
+): void {
+  const left = new Set(blobs);
+  try {
+    eachSealedBlob(source, blobs, (blob, sealed) => {
+      left.delete(blob);
+      found(blob, sealed, null);
+    });
+  } catch (error) {
+    if (errnoOf(error) === '' || error instanceof LifeboatError) throw error;
+    for (const blob of left) found(blob, null, messageOf(error));
+  }
+}
+
 let spanBuffer = Buffer.alloc(0);
 
 /** Reads a part of a file into memory that the next call overwrites. Shorter where the file ends. */
@@ -92,12 +110,12 @@ export function transferBlobs(
   const keep = ({ type, uncompressedLength }: PackedBlob): boolean =>
     uncompressedLength === 0 ? !encoder.compresses(type) : foreign === null || encoder.keepsFrames(type);
 
-  eachSealedBlob(source, blobs, (blob: PackedBlob, sealed) => {
+  eachReadableBlob(source, blobs, (blob, sealed, failure) => {
     const { type, uncompressedLength } = blob;
     const id = Buffer.from(blob.id, 'hex');
     let opened: ReturnType<BlobDecoder['open']>;
     try {
-      if (!sealed) throw new Error(`pack ${packName} is too short to hold it`);
+      if (!sealed) throw new Error(failure ?? `pack ${packName} is too short to hold it`);
       opened = decoder.open(blob, sealed);
     } catch (error) {
       problems.push({ blob, message: messageOf(error) });
