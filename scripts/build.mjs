@@ -74,6 +74,10 @@ async function bundlePrograms(version) {
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: 'none',
+    // Dependencies in CommonJS ask for Node's own modules with require.
+    banner: {
+      js: "import{createRequire as requireFor}from'node:module';const require=requireFor(import.meta.url);",
+    },
     logLevel: 'warning',
     define: { LIFEBOAT_BUNDLED: 'true', LIFEBOAT_VERSION: JSON.stringify(version) },
   });

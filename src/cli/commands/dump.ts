@@ -1,0 +1,103 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { bytesOfText } from '../../core/bytestring.ts';
+import { LifeboatError, messageOf } from '../../core/errors.ts';
+import type { ByteSink } from '../../engine/dump/byte-sink.ts';
+import { dumpFile, dumpFolder, findDumpTarget } from '../../engine/dump/dump-path.ts';
+import { loadNamedSnapshot, selectedTree } from '../../engine/look/find-snapshot.ts';
+import { cleanPath } from '../../policy/clean-path.ts';
+import { openBlobReader } from '../../repository/blob-reader.ts';
+import { loadIndex } from '../../repository/index/blob-index.ts';
+import { defineCommand } from '../command.ts';
+import { plural } from '../format.ts';
+import { parseChoice } from '../option-values.ts';
+import { text, valueOr } from '../options.ts';
+import { withRepository } from '../session.ts';
+import { latestFilterOptions, snapshotFilterOf } from '../snapshot-options.ts';
+
+/** Loaded when it is needed: a single file needs no archive. */
+const writers = {
+  tar: async () => (await import('../../engine/dump/tar-writer.ts')).createTarWriter,
+  zip: async () => (await import('../../engine/dump/zip-writer.ts')).createZipWriter,
+} as const;
+
+export const command = defineCommand({
+  name: 'dump',
+  usage: 'dump [OPTION]... SNAPSHOT[:SUBFOLDER] PATH',
+  description: `
+    Writes a file of a snapshot to standard output as it is, or a folder as an archive. Paths in the archive are
+    those in the snapshot; with SNAPSHOT:SUBFOLDER they begin below that folder. The path / means all of it.`,
+  positionals: { min: 2, max: 2 },
+  options: {
+    ...latestFilterOptions,
+    archive: valueOr<keyof typeof writers>({
+      short: 'a',
+      placeholder: 'FORMAT',
+      help: 'format for folders, tar or zip',
+      fallback: 'tar',
+      parse: parseChoice('tar', 'zip'),
+    }),
+    target: text({ short: 't', placeholder: 'FILE', help: 'write to this file instead' }),
+  },
+  examples: [
+    { command: 'lifeboat dump latest /etc/fstab', explains: 'a file, as it was' },
+    { command: 'lifeboat dump latest:/srv/app / | tar xf -', explains: 'a folder, unpacked here' },
+    { command: 'lifeboat dump -a zip -t etc.zip latest /etc', explains: 'a folder as a zip file' },
+  ],
+  async run(context) {
+    const { options, args, output } = context;
+    const [name = '', path = ''] = args;
+    await withRepository(context, 'shared', async (repository, signal) => {
+      const selected = await loadNamedSnapshot(repository, name, snapshotFilterOf(options));
+      const reader = openBlobReader(repository, await loadIndex(repository));
+      const root = await selectedTree(reader, selected);
+      const target = await findDumpTarget(reader, root, bytesOfText(cleanPath(path)));
+      if (target.kind === 'folder' && options.target === undefined && output.isTerminal) {
+        throw new LifeboatError('usage', 'an archive would garble the terminal', {
+          hint: 'redirect the output, or give --target FILE',
+        });
+      }
+      await withSink(options.target, output, async (sink) => {
+        if (target.kind === 'file') return dumpFile(reader, target.node, sink);
+        const createWriter = await writers[options.archive]();
+        const leftOut = await dumpFolder(reader, target, createWriter(sink), signal);
+        if (leftOut > 0 && output.verbosity > 0) {
+          output.warn(`${plural(leftOut, 'special file')} (devices, pipes, sockets) left out of the archive`);
+        }
+      });
+    });
+    return 0;
+  },
+});
+
+/** Runs work with standard output or with a new file as sink. */
+async function withSink(
+  file: string | undefined,
+  output: ByteSink,
+  work: (sink: ByteSink) => Promise<void>,
+): Promise<void> {
+  if (file === undefined) return work({ write: (bytes) => output.write(bytes) });
+  const failure = (error: unknown): LifeboatError =>
+    new LifeboatError('target-failed', `cannot write ${file}: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'check space and permissions there, then run the command again',
+    });
+  let handle: FileHandle;
+  try {
+    handle = await open(file, 'w');
+  } catch (error) {
+    throw failure(error);
+  }
+  try {
+    await work({
+      async write(bytes) {
+        try {
+          await handle.writeFile(bytes);
+        } catch (error) {
+          throw failure(error);
+        }
+      },
+    });
+  } finally {
+    await handle.close();
+  }
+}
