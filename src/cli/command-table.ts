@@ -56,6 +56,14 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'test the repository for errors',
         load: async () => (await import('./commands/check.ts')).command,
       },
+      repair: {
+        summary: 'save what can be saved of a damaged repository',
+        load: async () => (await import('./commands/repair.ts')).command,
+      },
+      recover: {
+        summary: 'the same as `repair orphans`: find what was forgotten by accident',
+        load: async () => (await import('./commands/repair-orphans.ts')).recoverCommand,
+      },
       copy: {
         summary: 'copy snapshots from another repository',
         load: async () => (await import('./commands/copy.ts')).command,
