@@ -5,7 +5,7 @@ import { parseTree, treeOrderProblem, unsafeName } from '../model/tree.ts';
 import { createBlobDecoder } from './blob-decoder.ts';
 import type { BlobIndex } from './index/blob-index.ts';
 import type { BlobType } from './index/table.ts';
-import { keyOf } from './layout.ts';
+import { openPackFiles } from './pack-files.ts';
 import type { Repository } from './repository.ts';
 
 /** Reading single blobs on the main thread: trees, and content for `dump` and `cat`. */
@@ -14,10 +14,13 @@ export interface BlobReader {
   loadBlob(type: BlobType, id: Id): Promise<Buffer>;
   /** @throws LifeboatError `repository-damaged`, also for names that must not be and for a wrong order. */
   loadTree(id: Id): Promise<TreeNode[]>;
+  /** Closes the packs it keeps open; reading may go on after. */
+  close(): void;
 }
 
 export function openBlobReader(repository: Repository, index: BlobIndex): BlobReader {
   const decoder = createBlobDecoder(repository.sealer);
+  const packs = openPackFiles(repository.storage);
 
   async function loadBlob(type: BlobType, id: Id): Promise<Buffer> {
     const copies = index.findAll(type, id);
@@ -29,7 +32,8 @@ export function openBlobReader(repository: Repository, index: BlobIndex): BlobRe
     let failure: unknown;
     for (const { packId, offset, length, uncompressedLength } of copies) {
       try {
-        const sealed = await repository.storage.load(keyOf('data', packId), { offset, length });
+        const reading = packs.read(packId, offset, length);
+        const sealed = reading instanceof Promise ? await reading : reading;
         if (sealed.length !== length)
           throw new LifeboatError('repository-damaged', `pack ${packId} ends before ${type} blob ${id}`);
         return Buffer.from(decoder.decode({ id, uncompressedLength }, sealed));
@@ -55,5 +59,6 @@ export function openBlobReader(repository: Repository, index: BlobIndex): BlobRe
       }
       return nodes;
     },
+    close: packs.close,
   };
 }

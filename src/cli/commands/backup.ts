@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { commandSource, inputSource } from '../../app/stream-source.ts';
 import { type ByteString, toText } from '../../core/bytestring.ts';
 import { LifeboatError } from '../../core/errors.ts';
+import type { Selection } from '../../engine/backup/archive.ts';
 import {
   type BackupGround,
   type BackupRequest,
@@ -9,6 +10,7 @@ import {
   readGround,
   runBackup,
 } from '../../engine/backup/backup.ts';
+import { startLookahead } from '../../engine/backup/lookahead.ts';
 import { scanTargets } from '../../engine/backup/scan.ts';
 import { absolutePath, createSelection } from '../../engine/backup/selection.ts';
 import { parseHumanTime } from '../../model/time.ts';
@@ -135,8 +137,30 @@ function checkOptions({ options: given, args }: Context): void {
     refuse('--stdin-from-command needs a command', 'write it behind `--`');
 }
 
-function requestOf(context: Context, targets: readonly ByteString[], printer: BackupPrinter): BackupRequest {
-  const { options: given, args, global, env, stdin, signal } = context;
+function selectionOf(
+  { options: given, env }: Context,
+  targets: readonly ByteString[],
+  printer: BackupPrinter,
+): Selection {
+  return createSelection(
+    {
+      excluded: excludeFilters(given, env),
+      tagFiles: [...given.excludeIfPresent, ...(given.excludeCaches ? [cacheDirectoryTag] : [])],
+      sizeMax: given.excludeLargerThan,
+      oneFileSystem: given.oneFileSystem ? targets : undefined,
+      warn: (message) => printer.events.warning(message),
+    },
+    process.cwd(),
+  );
+}
+
+function requestOf(
+  context: Context,
+  targets: readonly ByteString[],
+  selection: Selection,
+  printer: BackupPrinter,
+): BackupRequest {
+  const { options: given, args, global, stdin, signal } = context;
   const workingDirectory = process.cwd();
   const host = given.host || hostname();
   const tags = flattenTags(given.tag);
@@ -153,16 +177,7 @@ function requestOf(context: Context, targets: readonly ByteString[], printer: Ba
   };
   return {
     source,
-    selection: createSelection(
-      {
-        excluded: excludeFilters(given, env),
-        tagFiles: [...given.excludeIfPresent, ...(given.excludeCaches ? [cacheDirectoryTag] : [])],
-        sizeMax: given.excludeLargerThan,
-        oneFileSystem: given.oneFileSystem ? targets : undefined,
-        warn: (message) => printer.events.warning(message),
-      },
-      workingDirectory,
-    ),
+    selection,
     parent: given.force || 'stream' in source ? null : parent,
     ignoreInode: given.ignoreInode,
     ignoreCtime: given.ignoreCtime || given.ignoreInode,
@@ -190,19 +205,22 @@ async function run(context: Context): Promise<number> {
   const warn = (message: string): void => output.warn(message);
   const named = streamed ? [] : collectTargets(args, given, warn);
   const targets = streamed ? [] : existingTargets(named, warn);
-  const repository = await openSession(context, given.dryRun);
-  let ground: BackupGround | undefined;
-  const readAhead = async (): Promise<void> => {
-    ground = await readGround(repository);
-  };
   const printer = createBackupPrinter(output, env);
+  const selection = selectionOf(context, targets, printer);
+  // While the key is derived and the lock settles, this thread looks at the folders.
+  const ahead = startLookahead(targets, selection);
+  let ground: BackupGround | undefined;
   try {
+    const repository = await openSession(context, given.dryRun);
+    const readAhead = async (): Promise<void> => {
+      ground = await readGround(repository);
+    };
     const report = await withSessionLock(
       given.dryRun ? { ...context, global: { ...context.global, noLock: true } } : context,
       repository,
       'shared',
       async (signal) => {
-        const request = { ...requestOf(context, targets, printer), signal };
+        const request = { ...requestOf(context, targets, selection, printer), lookahead: ahead, signal };
         const shown = progressIntervalMs(output, env) > 0 && !given.noScan;
         if (shown && 'paths' in request.source)
           void scanTargets(request.source.paths, request.selection, signal).then(printer.scanned);
@@ -218,6 +236,7 @@ async function run(context: Context): Promise<number> {
     );
     return 3;
   } finally {
+    ahead.stop();
     printer.stop();
   }
 }

@@ -9,6 +9,7 @@ import { encodeTree } from '../../model/tree.ts';
 import type { BlobReader } from '../../repository/blob-reader.ts';
 import type { BlobStore } from '../../repository/blob-store.ts';
 import type { FileOutcome } from '../../repository/workers/protocol.ts';
+import type { Lookahead } from '../../sources/files/lookahead.ts';
 import { nodeOfStat } from '../../sources/files/metadata.ts';
 import { type FileStat, statEntry } from '../../sources/files/stat.ts';
 import { listNames, type TargetTree } from '../../sources/files/targets.ts';
@@ -36,6 +37,8 @@ export interface ArchiveOptions {
   readonly ignoreInode: boolean;
   readonly ignoreCtime: boolean;
   readonly withAtime: boolean;
+  /** What was seen of the targets beforehand. */
+  readonly lookahead: Lookahead;
   readonly signal: AbortSignal;
   readonly events: BackupEvents;
 }
@@ -236,10 +239,11 @@ export async function archive(
     previous: TreeNode | undefined,
     folder: Folder,
     slot: number,
+    seen: FileStat | null,
   ): Promise<void> | null {
     folder.nodes[slot] = null;
     if (!explicit && !selection.keepPath(path)) return null;
-    const stat = look(path);
+    const stat = seen ?? look(path);
     if (!stat || (!explicit && !selection.keepEntry(path, stat))) return null;
     const type = typeOfStatMode(stat.mode);
     // A socket is made by the server that listens on it; restic leaves sockets out as well.
@@ -273,9 +277,10 @@ export async function archive(
     parent: Folder,
     slot: number,
   ): Promise<void> {
-    let names: ByteString[];
+    const seen = options.lookahead.take(path);
+    let names: readonly ByteString[];
     try {
-      names = listNames(path);
+      names = seen?.names ?? listNames(path);
     } catch (error) {
       problem(path, error);
       return;
@@ -284,7 +289,15 @@ export async function archive(
     const before = await previousNodes(previous);
     for (let n = 0; n < names.length; n++) {
       const name = names[n]!;
-      const waiting = saveEntry(joinPath(path, name), name, false, before?.get(name), folder, n);
+      const waiting = saveEntry(
+        joinPath(path, name),
+        name,
+        false,
+        before?.get(name),
+        folder,
+        n,
+        seen?.stats[n] ?? null,
+      );
       if (waiting) await waiting;
     }
     if (--folder.pending === 0) closeFolder(folder);
@@ -302,7 +315,7 @@ export async function archive(
       const child = tree.nodes.get(name)!;
       const previous = before?.get(name);
       if (child.path !== null) {
-        await saveEntry(child.path, name, child.explicit, previous, folder, n);
+        await saveEntry(child.path, name, child.explicit, previous, folder, n, null);
         continue;
       }
       folder.nodes[n] = null;

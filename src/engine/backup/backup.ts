@@ -16,6 +16,7 @@ import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts'
 import type { Repository } from '../../repository/repository.ts';
 import { listSnapshots, saveSnapshot } from '../../repository/snapshots.ts';
 import type { Compression } from '../../repository/workers/protocol.ts';
+import { type Lookahead, noLookahead } from '../../sources/files/lookahead.ts';
 import { targetTree } from '../../sources/files/targets.ts';
 import { archive, type Selection } from './archive.ts';
 import { archiveStream, type StreamSource } from './archive-stream.ts';
@@ -49,6 +50,8 @@ export interface BackupRequest {
   readonly ignoreInode: boolean;
   readonly ignoreCtime: boolean;
   readonly withAtime: boolean;
+  /** What was seen of the paths while the repository was opened. */
+  readonly lookahead?: Lookahead;
   readonly skipIfUnchanged: boolean;
   readonly tags: readonly string[];
   readonly excludes: readonly string[];
@@ -146,6 +149,8 @@ export async function runBackup(
   const { events } = request;
   const parent = chooseParent(ground.snapshots, request.parent);
   events.parent?.(parent);
+  request.lookahead?.stop();
+  const reader = openBlobReader(repository, ground.index);
   const store = openBlobStore(repository, ground.index, {
     compression: request.compression,
     ...(request.packBytes ? { packBytes: request.packBytes } : {}),
@@ -155,12 +160,13 @@ export async function runBackup(
     const { tree, counts } =
       'stream' in request.source
         ? await archiveStream(request.source.stream, repository, store, request.timeMs ?? startMs, events)
-        : await archive(targetTree(request.source.paths), store, openBlobReader(repository, ground.index), {
+        : await archive(targetTree(request.source.paths), store, reader, {
             selection: request.selection,
             parentTree: parent?.tree ?? null,
             ignoreInode: request.ignoreInode,
             ignoreCtime: request.ignoreCtime,
             withAtime: request.withAtime,
+            lookahead: request.lookahead ?? noLookahead,
             signal: request.signal,
             events,
           });
@@ -181,6 +187,7 @@ export async function runBackup(
       });
     throw error;
   } finally {
+    reader.close();
     await store.close();
   }
 }
