@@ -6,10 +6,11 @@ import type { BlobIndex } from '../../repository/index/blob-index.ts';
 import { keyOf } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { WorkerPool } from '../../repository/workers/pool.ts';
-import type { PackSource, RestoreProblem } from '../../repository/workers/protocol.ts';
+import type { PackSource, RestoreOutput } from '../../repository/workers/protocol.ts';
 import { applyMetadata, createSpecial } from '../../sources/files/restore-metadata.ts';
 import {
   ensureFolder,
+  isPlainFolder,
   linkFile,
   listRecursively,
   makeWritable,
@@ -124,7 +125,7 @@ export function createExecutor(context: ExecutorContext): Executor {
 
   function fileDone(file: PlannedFile): void {
     if (file.failed) return;
-    if (!dryRun) setMetadata(file);
+    if (!dryRun && !file.metadataSet) setMetadata(file);
     if (file.unchanged) {
       counts.filesSkipped++;
       counts.bytesSkipped += file.size;
@@ -155,6 +156,13 @@ export function createExecutor(context: ExecutorContext): Executor {
     prepareSizedFile(file.path, { size: file.size, keep: file.matches !== null, existing });
   }
 
+  /** What a new file in an ordinary folder needs, a worker can set while it has the file open. */
+  function workerSetsMetadata({ existing, node, folder }: PlannedFile): boolean {
+    if (existing || node.extended_attributes?.length || request.owner === 'names') return false;
+    folder.plain ??= isPlainFolder(folder.path);
+    return folder.plain;
+  }
+
   async function sourceOf(job: PackJob): Promise<PackSource> {
     const key = keyOf('data', index.packId(job.pack));
     const path = storage.localPath(key);
@@ -163,20 +171,22 @@ export function createExecutor(context: ExecutorContext): Executor {
     return { bytes, offset: job.start };
   }
 
-  async function problemsOf(job: PackJob): Promise<readonly RestoreProblem[]> {
+  async function outcomeOf(job: PackJob): Promise<RestoreOutput> {
     const packName = index.packId(job.pack);
     let source: PackSource;
     try {
       source = await sourceOf(job);
     } catch (error) {
       const message = `pack ${packName} cannot be read: ${messageOf(error)}`;
-      return job.files.map((_, file) => ({ file, code: 'repository-damaged', message }));
+      const problems = job.files.map((_, file) => ({ file, code: 'repository-damaged', message }));
+      return { problems, withoutMetadata: [] };
     }
-    return (await pool.run('restore', { ...job.input, source, packName })).problems;
+    return pool.run('restore', { ...job.input, source, packName });
   }
 
   async function runJob(job: PackJob, damaged: Map<PlannedFile, Error>): Promise<void> {
-    const problems = await problemsOf(job);
+    const { problems, withoutMetadata } = await outcomeOf(job);
+    for (const index of withoutMetadata) job.files[index]!.metadataSet = false;
     for (const { file: index, code, message } of problems) {
       const file = job.files[index]!;
       if (code === 'repository-damaged') {
@@ -209,6 +219,7 @@ export function createExecutor(context: ExecutorContext): Executor {
       if (!content.some((id) => index.findAll('data', id).length > 1)) throw damage;
       removeObstacle(file.path, false);
       prepareSizedFile(file.path, { size: file.size, keep: false, existing: false });
+      file.metadataSet = false;
       await writeParts(file.path, content.length, (n) => reader.loadBlob('data', content[n]!));
     } catch (error) {
       fail(file, error);
@@ -234,7 +245,7 @@ export function createExecutor(context: ExecutorContext): Executor {
       }
     }
     if (dryRun) return;
-    const jobs = packJobs(toWrite, table, sizeOf, request.sparse);
+    const jobs = packJobs(toWrite, table, sizeOf, request.sparse, workerSetsMetadata);
     for (const file of toWrite) {
       if (!attempt(file, () => prepareFile(file))) {
         file.failed = true;
@@ -297,6 +308,7 @@ export function createExecutor(context: ExecutorContext): Executor {
       compare: false,
       unchanged: false,
       matches: null,
+      metadataSet: false,
       jobsLeft: 0,
       failed: false,
     };

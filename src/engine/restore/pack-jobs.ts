@@ -1,4 +1,8 @@
+import process from 'node:process';
 import { toPath } from '../../core/bytestring.ts';
+import { permissionsOfGoMode } from '../../model/mode.ts';
+import type { TreeNode } from '../../model/node.ts';
+import { parseTime } from '../../model/time.ts';
 import type { BlobTable } from '../../repository/index/table.ts';
 import { type RestoreInput, restoreFlags } from '../../repository/workers/protocol.ts';
 import type { PlannedFile } from './window.ts';
@@ -91,12 +95,15 @@ function cutJobs({ entries, files, order, keys }: Wants, table: BlobTable): numb
 /**
  * Turns what files still lack into jobs, each of a part of one pack, in the order of the packs. Sets how many
  * jobs each file takes part in.
+ *
+ * @param workerSetsMetadata asked for files that one job writes whole.
  */
 export function packJobs(
   files: readonly PlannedFile[],
   table: BlobTable,
   sizeOf: (entry: number) => number,
   sparse: boolean,
+  workerSetsMetadata: (file: PlannedFile) => boolean,
 ): PackJob[] {
   const wants = collectWants(files, table, sizeOf);
   const cuts = cutJobs(wants, table);
@@ -109,6 +116,7 @@ export function packJobs(
       files[file]!.jobsLeft++;
     }
   }
+  for (const file of files) file.metadataSet = isWhole(file) && workerSetsMetadata(file);
   const jobs: PackJob[] = [];
   const indexInJob = new Int32Array(files.length);
   for (let job = 0; job + 1 < cuts.length; job++)
@@ -169,14 +177,36 @@ function createJob(
     end: offsets[last]! + lengths[last]!,
     files,
     input: {
-      paths: files.map((file) => toPath(file.path)),
-      numbers: Float64Array.from(files, (file) => file.number),
-      sizes: Float64Array.from(files, (file) => file.size),
-      flags: Uint8Array.from(files, (file) => flagsOf(file, sparse)),
+      ...fileColumns(files, sparse),
       ...{ ids, offsets, lengths, uncompressedLengths, placeFiles, placeOffsets },
       placesFrom: Uint32Array.from(placesFrom),
     },
   };
+}
+
+type FileColumns = Pick<RestoreInput, 'paths' | 'numbers' | 'sizes' | 'flags' | 'owners' | 'times'>;
+
+function fileColumns(files: readonly PlannedFile[], sparse: boolean): FileColumns {
+  const numbers = new Float64Array(files.length);
+  const sizes = new Float64Array(files.length);
+  const flags = new Uint8Array(files.length);
+  const owners = new Uint32Array(3 * files.length);
+  const times = new Float64Array(4 * files.length);
+  for (let n = 0; n < files.length; n++) {
+    const file = files[n]!;
+    numbers[n] = file.number;
+    sizes[n] = file.size;
+    flags[n] = flagsOf(file, sparse);
+    if (!file.metadataSet) continue;
+    const { node } = file;
+    owners[3 * n] = permissionsOfGoMode(node.mode);
+    owners[3 * n + 1] = node.uid;
+    owners[3 * n + 2] = node.gid;
+    const mtime = parseTime(node.mtime);
+    const atime = node.atime === node.mtime ? mtime : parseTime(node.atime);
+    times.set([atime.seconds, atime.nanoseconds, mtime.seconds, mtime.nanoseconds], 4 * n);
+  }
+  return { paths: files.map((file) => toPath(file.path)), numbers, sizes, flags, owners, times };
 }
 
 /** Whether one job writes the file from nothing to its end. */
@@ -189,6 +219,12 @@ function flagsOf(file: PlannedFile, sparse: boolean): number {
     (isWhole(file) ? restoreFlags.whole : 0) |
     // Where old content stays, a hole would show it.
     (sparse && file.matches === null ? restoreFlags.sparse : 0) |
-    (file.existing !== null ? restoreFlags.existing : 0)
+    (file.existing !== null ? restoreFlags.existing : 0) |
+    (file.metadataSet ? restoreFlags.metadata | (isOwn(file.node) ? 0 : restoreFlags.owner) : 0)
   );
+}
+
+/** Whether a new file of this process has the right owner from the beginning. */
+function isOwn({ uid, gid }: TreeNode): boolean {
+  return uid === process.geteuid?.() && gid === process.getegid?.();
 }

@@ -172,6 +172,7 @@ export async function planRestore(
       existing: stat,
       compare: regular && !unchanged,
       matches: null,
+      metadataSet: false,
       jobsLeft: 0,
       failed: false,
     };

@@ -15,6 +15,8 @@ export interface PlannedFolder {
   readonly parent: PlannedFolder | null;
   /** Could not be made, so nothing is written below it. */
   failed: boolean;
+  /** New files in it get this process's owner and no extended attributes; undefined: not looked yet. */
+  plain?: boolean;
 }
 
 export interface PlannedEntry {
@@ -38,6 +40,8 @@ export interface PlannedFile extends PlannedEntry {
   unchanged: boolean;
   /** 1 for each blob that the existing file holds; null where all have to be written. */
   matches: Uint8Array | null;
+  /** A worker sets its metadata; otherwise this thread does. */
+  metadataSet: boolean;
   /** Jobs that still have parts of it. */
   jobsLeft: number;
   failed: boolean;
@@ -67,5 +71,5 @@ export function emptyWindow(): RestoreWindow {
 }
 
 /** Entries and blobs of one window. */
-export const windowEntriesMax = 16 * 1024;
-export const windowBlobsMax = 256 * 1024;
+export const windowEntriesMax = 4 * 1024;
+export const windowBlobsMax = 64 * 1024;

@@ -210,6 +210,10 @@ export const restoreFlags = {
   sparse: 2,
   /** A regular file is there: cut it to nothing instead of insisting on a new one. Only with `whole`. */
   existing: 4,
+  /** Set permissions and times before closing. Only with `whole`. */
+  metadata: 8,
+  /** Set the owner as well. */
+  owner: 16,
 } as const;
 
 /**
@@ -225,6 +229,10 @@ export interface RestoreInput {
   readonly numbers: Float64Array;
   readonly sizes: Float64Array;
   readonly flags: Uint8Array;
+  /** For files with the flag `metadata`: permissions, owner and group. */
+  readonly owners: Uint32Array;
+  /** Seconds and nanoseconds of the access time, then of the modification time, for each file. */
+  readonly times: Float64Array;
   /** 32 bytes for each blob, in the order of their offsets. */
   readonly ids: Uint8Array;
   readonly offsets: Uint32Array;
@@ -245,6 +253,8 @@ export interface RestoreProblem {
 
 export interface RestoreOutput {
   readonly problems: readonly RestoreProblem[];
+  /** Files whose metadata is still to be set although a flag asked for it. */
+  readonly withoutMetadata: readonly number[];
 }
 
 /** Consecutive blobs that a file should hold from a byte offset on. */

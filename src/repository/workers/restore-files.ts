@@ -1,8 +1,9 @@
-import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fchownSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
 import { idOfBytes } from '../../model/id.ts';
 import { createBlobDecoder } from '../blob-decoder.ts';
 import type { Sealer } from '../crypto.ts';
+import { bindFileTimes, type SetFileTimes } from './file-times.ts';
 import { type RestoreInput, type RestoreOutput, type RestoreProblem, restoreFlags } from './protocol.ts';
 import { eachSealedBlob } from './transfer.ts';
 
@@ -67,6 +68,7 @@ export function createFileRestorer(
   progress: (bytes: number) => void,
 ): FileRestorer {
   let decoder: ReturnType<typeof createBlobDecoder> | undefined;
+  let setTimes: SetFileTimes | null | undefined;
   /** Descriptors by file number, least recently used first. */
   const held = new Map<number, number>();
 
@@ -104,10 +106,27 @@ export function createFileRestorer(
     return fd;
   }
 
+  /** False where the main thread has to set it, which also knows which failures matter. */
+  function setMetadata(input: RestoreInput, file: number, fd: number): boolean {
+    if (!setTimes) return false;
+    const [permissions, uid, gid] = input.owners.subarray(3 * file);
+    try {
+      if (input.flags[file]! & restoreFlags.owner) fchownSync(fd, uid!, gid!);
+      const done = setTimes(fd, input.times, 4 * file);
+      fchmodSync(fd, permissions!);
+      return done;
+    } catch {
+      // Whatever it was, the main thread tries again, step by step, and tells of it.
+      return false;
+    }
+  }
+
   function restore(input: RestoreInput): RestoreOutput {
     decoder ??= createBlobDecoder(sealer);
+    if (setTimes === undefined) setTimes = bindFileTimes();
     const { paths, flags, placesFrom, placeFiles, placeOffsets } = input;
     const problems: RestoreProblem[] = [];
+    const withoutMetadata: number[] = [];
     const failed = new Uint8Array(paths.length);
     /** Descriptors of whole files, which stay open until their last place is written; −1: not open. */
     const whole = new Int32Array(paths.length).fill(-1);
@@ -130,6 +149,8 @@ export function createFileRestorer(
       const fd = whole[file]!;
       whole[file] = -1;
       try {
+        if (flags[file]! & restoreFlags.metadata && !failed[file] && !setMetadata(input, file, fd))
+          withoutMetadata.push(file);
         closeSync(fd);
       } catch (error) {
         // A network file system may tell of a full disk only now.
@@ -193,7 +214,7 @@ export function createFileRestorer(
       for (const fd of whole) if (fd >= 0) closeSync(fd);
       if (Atomics.load(control, 0) !== 0) close();
     }
-    return { problems };
+    return { problems, withoutMetadata };
   }
 
   return { restore, close };

@@ -15,6 +15,7 @@ import {
 import process from 'node:process';
 import { type ByteString, joinPath, toPath, toText } from '../../core/bytestring.ts';
 import { errnoOf, LifeboatError } from '../../core/errors.ts';
+import { listXattrs, lstatFast } from '../../transport/posix.ts';
 import { listNames } from './targets.ts';
 
 /**
@@ -25,6 +26,7 @@ import { listNames } from './targets.ts';
 /** Until its own metadata is set, nobody else looks into what was just made. */
 const privateFolderMode = 0o700;
 const privateFileMode = 0o600;
+const setgidBit = 0o2000;
 const newFileFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const openFileFlags = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** Errors that say: the file system or a limit of it does not let this file have another name. */
@@ -91,6 +93,20 @@ export function ensureFolder(path: ByteString): void {
   } else if (process.geteuid?.() !== 0 && (stat.mode & privateFolderMode) !== privateFolderMode) {
     // An interrupted restore may have set the folder's own permissions already.
     chmodSync(toPath(path), (stat.mode & 0o7777) | privateFolderMode);
+  }
+}
+
+/**
+ * Whether new files in a folder get this process's owner and group and no extended attributes of the
+ * folder, such as a default ACL or a label.
+ */
+export function isPlainFolder(path: ByteString): boolean {
+  try {
+    const { mode, gid } = lstatFast(path);
+    return (mode & setgidBit) === 0 && gid === process.getegid?.() && listXattrs(path).length === 0;
+  } catch {
+    // Nothing is taken for granted of a folder that cannot be looked at.
+    return false;
   }
 }
 
