@@ -38,6 +38,14 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'write a file to standard output, or a folder as tar or zip',
         load: async () => (await import('./commands/dump.ts')).command,
       },
+      cat: {
+        summary: 'show an object of the repository',
+        load: async () => (await import('./commands/cat.ts')).command,
+      },
+      list: {
+        summary: 'list the IDs of objects of the repository',
+        load: async () => (await import('./commands/list.ts')).command,
+      },
     },
   },
   {
@@ -71,6 +79,14 @@ export const commandGroups: readonly CommandGroup[] = [
       forget: {
         summary: 'remove snapshots by a policy',
         load: async () => (await import('./commands/forget.ts')).command,
+      },
+      rewrite: {
+        summary: 'take files out of snapshots, or change their host or time',
+        load: async () => (await import('./commands/rewrite.ts')).command,
+      },
+      tag: {
+        summary: 'change the tags of snapshots',
+        load: async () => (await import('./commands/tag.ts')).command,
       },
       prune: {
         summary: 'delete data that no snapshot needs',

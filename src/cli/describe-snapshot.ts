@@ -11,7 +11,7 @@ export function describeSnapshot({ id, paths, time, username = '', hostname = ''
 }
 
 /** As Go prints a time: `2026-03-01 14:05:09.5 +0100 +0100`. */
-function goTime(time: Rfc3339): string {
+export function goTime(time: Rfc3339): string {
   const [, day, clock, zone = 'Z'] = /^(\S+?)T([\d:.]+)(\S+)$/.exec(time) ?? [];
   if (day === undefined || clock === undefined) return time;
   const offset = zone.replace(':', '');
