@@ -232,5 +232,6 @@ export function checkFailure({ errors }: CheckReport): LifeboatError {
   return new LifeboatError(
     'repository-damaged',
     `the repository contains errors: ${errors} ${errors === 1 ? 'was' : 'were'} found`,
+    { hint: 'the check names what is damaged and the commands that repair it' },
   );
 }

@@ -89,15 +89,19 @@ export async function planSnapshotRepair(
     },
   });
 
-  const broken: SnapshotRepair[] = [];
-  for (const snapshot of snapshots) {
-    options.onSnapshot?.(snapshot);
-    repairs = [];
-    const tree = await rewriter.rewrite(snapshot.tree);
-    if (tree === null || tree !== snapshot.tree) broken.push({ snapshot, tree, repairs });
+  try {
+    const broken: SnapshotRepair[] = [];
+    for (const snapshot of snapshots) {
+      options.onSnapshot?.(snapshot);
+      repairs = [];
+      const tree = await rewriter.rewrite(snapshot.tree);
+      if (tree === null || tree !== snapshot.tree) broken.push({ snapshot, tree, repairs });
+    }
+    await refuseDamagedTwins(index, reader, trees.keys());
+    return { snapshots: broken, trees };
+  } finally {
+    reader.close();
   }
-  await refuseDamagedTwins(index, reader, trees.keys());
-  return { snapshots: broken, trees };
 }
 
 type Note = (path: ByteString, what: TreeRepair['what'], message: string) => void;
