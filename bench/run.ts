@@ -123,7 +123,9 @@ function keep(settings: Settings, results: readonly GroupResult[], partial: bool
   const merged = mergeResults(readResults(path), results, order);
   replaceFile(path, `${JSON.stringify(merged, null, 2)}\n`);
   if (trial) return;
-  replaceFile(join(checkout, 'bench', 'RESULTS.md'), resultsMarkdown(merged));
+  // Reasons may name places of this machine, which are nobody else's business.
+  const text = resultsMarkdown(merged).replaceAll(settings.baseFolder, '$DATA').replaceAll(checkout, '.');
+  replaceFile(join(checkout, 'bench', 'RESULTS.md'), text);
 }
 
 async function main(argv: string[]): Promise<void> {

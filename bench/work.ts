@@ -1,6 +1,6 @@
 import { type Contender, sideBySide } from './measure/side-by-side.ts';
 import type { Program } from './programs/program.ts';
-import { type BarRule, barOf, type Comparison, missingRow, rowOf } from './report/comparison.ts';
+import { type BarRule, barOf, type Comparison, missingRow, type Row, rowOf } from './report/comparison.ts';
 import { NotMeasured, type Settings } from './settings.ts';
 
 /** The programs at hand; a peer that is missing is its reason. */
@@ -41,14 +41,18 @@ export async function runWork(bench: Bench, work: Work): Promise<Comparison> {
     const rows = [...outcomes].map(([name, outcome]) =>
       outcome instanceof NotMeasured ? missingRow(name, outcome.message) : rowOf(name, outcome),
     );
-    const all = [...rows, ...absent];
+    const isOurs = ({ program }: Row): number => Number(program === bench.lifeboat.name);
+    const all = [...rows, ...absent].sort((a, b) => isOurs(b) - isOurs(a));
     comparison = { id, group, title, detail, rows: all, bars: rules.map((rule) => barOf(rule, all)), runs };
   } catch (error) {
     if (!(error instanceof NotMeasured)) throw error;
     const names = [
       ...new Set(rules.flatMap(({ program, peer }) => (peer === undefined ? [program] : [program, peer]))),
     ];
-    const rows = names.map((name) => missingRow(name, error.message));
+    const { restic } = bench;
+    const reasonOf = (name: string): string =>
+      restic instanceof NotMeasured && name === nameOf(restic, 'restic') ? restic.message : error.message;
+    const rows = names.map((name) => missingRow(name, reasonOf(name)));
     comparison = {
       id,
       group,

@@ -11,7 +11,7 @@ function findRestic(): string {
   for (const variable of ['LIFEBOAT_BENCH_RESTIC', 'LIFEBOAT_TEST_RESTIC']) {
     const given = process.env[variable];
     if (!given) continue;
-    if (!existsSync(given)) throw new NotMeasured(`${variable} names ${given}, which does not exist`);
+    if (!existsSync(given)) throw new NotMeasured(`${variable} names a file that does not exist`);
     return given;
   }
   const built = join(peerCache(), 'restic', 'bin', 'restic');

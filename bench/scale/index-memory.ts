@@ -13,13 +13,21 @@ function heapBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
+/** Bytes up to the last that was written: room to grow that was never touched takes no memory yet. */
+function writtenBytes(memory: SharedArrayBuffer): number {
+  const words = new Uint32Array(memory, 0, memory.byteLength >> 2);
+  let end = words.length;
+  while (end > 0 && words[end - 1] === 0) end--;
+  return 4 * end;
+}
+
 const before = heapBytes();
 const index = await loadIndex(repository);
 const { control, entries, slots } = index.table.memory;
 console.log(
   JSON.stringify({
     heapBytes: heapBytes() - before,
-    tableBytes: control.byteLength + entries.byteLength + slots.byteLength,
+    tableBytes: writtenBytes(control) + writtenBytes(entries) + writtenBytes(slots),
     blobs: index.table.count(),
     packs: index.packCount(),
   }),
