@@ -46,6 +46,10 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'list the IDs of objects of the repository',
         load: async () => (await import('./commands/list.ts')).command,
       },
+      stats: {
+        summary: 'count what snapshots and the repository hold',
+        load: async () => (await import('./commands/stats.ts')).command,
+      },
     },
   },
   {
