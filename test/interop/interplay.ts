@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { ByteString } from '../../src/core/bytestring.ts';
+import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import { localStorage } from '../../src/storage/local/local.ts';
+import { type EntryState, stateDifferences, treeState } from '../compare-trees.ts';
+import {
+  type JsonObject,
+  json,
+  jsonLines,
+  missing,
+  type Program,
+  password,
+  run,
+  succeed,
+} from '../programs.ts';
+import { createCheapRepository } from '../repositories/cheap.ts';
+import { cheapen } from '../repositories/cheapen.ts';
+import { changeFiles, makeFiles } from './files.ts';
+
+/** What one program does with the repository of another; their command lines are the same. */
+
+export interface Variant {
+  readonly version: 1 | 2;
+  readonly compression: 'auto' | 'off' | 'max';
+}
+
+export const variants: readonly Variant[] = [
+  { version: 1, compression: 'auto' },
+  { version: 2, compression: 'auto' },
+  { version: 2, compression: 'off' },
+  { version: 2, compression: 'max' },
+];
+
+export const nameOf = ({ version, compression }: Variant): string =>
+  version === 1 ? 'version 1' : `version 2, compression ${compression}`;
+
+/** A folder in two generations; the second is what it now holds. */
+export interface Folder {
+  /** Holds `files`, from where it is backed up by that name. */
+  readonly parent: string;
+  readonly states: readonly ReadonlyMap<ByteString, EntryState>[];
+}
+
+const backup = (compression: string): string[] => ['backup', 'files', '--compression', compression];
+
+const openCheaply = (path: string): Promise<Repository> => openRepository(localStorage(path), password);
+
+export interface Filled extends Variant {
+  readonly maker: Program;
+  readonly repository: string;
+}
+
+/**
+ * A repository of each variant by each maker, all with the same chunker polynomial and each with two
+ * snapshots of the same folder: before and after it changed.
+ */
+export async function fill(
+  scratch: string,
+  makers: readonly Program[],
+): Promise<{ folder: Folder; repositories: readonly Filled[] }> {
+  const repositories = makers.flatMap((maker) =>
+    variants.map((variant) => ({
+      maker,
+      repository: join(scratch, `${maker.name} ${nameOf(variant)}`),
+      ...variant,
+    })),
+  );
+  let chunkerPolynomial: bigint | undefined;
+  for (const { maker, version, repository } of repositories) {
+    if (maker.name === 'lifeboat') {
+      await createCheapRepository(localStorage(repository), {
+        version,
+        ...(chunkerPolynomial && { chunkerPolynomial }),
+      });
+      continue;
+    }
+    const alike = repositories.find((one) => one.maker === maker && one.version === version);
+    if (alike && alike.repository !== repository) cpSync(alike.repository, repository, { recursive: true });
+    else {
+      const from = repositories[0]?.repository === repository ? undefined : repositories[0]?.repository;
+      const args = [
+        'init',
+        '--repository-version',
+        String(version),
+        ...(from ? ['--copy-chunker-params'] : []),
+      ];
+      succeed(maker, args, { repository, ...(from && { from }) });
+      await cheapen(repository);
+    }
+    chunkerPolynomial ??= (await openCheaply(repository)).config.chunkerPolynomial;
+  }
+
+  const files = join(scratch, 'files');
+  mkdirSync(files);
+  await makeFiles(files);
+  const states = [];
+  for (const change of [() => undefined, changeFiles]) {
+    change(files);
+    states.push(treeState(files));
+    for (const { maker, repository, compression } of repositories)
+      succeed(maker, backup(compression), { repository, cwd: scratch });
+  }
+  return { folder: { parent: scratch, states }, repositories };
+}
+
+export interface Snapshot extends JsonObject {
+  readonly id: string;
+  readonly tree: string;
+  readonly parent?: string;
+  readonly tags?: readonly string[];
+}
+
+export const snapshotsOf = (program: Program, repository: string): Snapshot[] =>
+  json<Snapshot[]>(program, ['snapshots'], { repository });
+
+/** Asserts that a program finds a repository whole, every byte read. */
+export function assertSound(program: Program, repository: string): void {
+  assert.match(succeed(program, ['check', '--read-data'], { repository }), /no errors were found/i);
+}
+
+/** Asserts that what a program restores of a snapshot is what was backed up. */
+function assertRestores(
+  user: Program,
+  repository: string,
+  snapshot: string,
+  state: Folder['states'][0],
+): void {
+  const target = `${repository}-restored-${restores++}`;
+  succeed(user, ['restore', snapshot, '--target', target], { repository });
+  assert.deepEqual(stateDifferences(state, treeState(join(target, 'files'))), []);
+}
+let restores = 0;
+
+/** Asserts that each object has all members of the one it is compared with, and their values. */
+function assertCovers(found: readonly JsonObject[], known: readonly JsonObject[]): void {
+  assert.equal(found.length, known.length);
+  known.forEach((object, i) => {
+    const same = Object.fromEntries(Object.keys(object).map((key) => [key, found[i]?.[key]]));
+    assert.deepEqual(same, object);
+  });
+}
+
+/** Steps that a version of a program may not have yet. */
+function knows(program: Program, command: string): boolean {
+  return run(program, [command, '--help']).status === 0;
+}
+
+/**
+ * Lets a program do everything to another's repository of two snapshots, which is changed by it; after each
+ * change its maker must find it whole.
+ */
+export async function interplay(
+  t: TestContext,
+  { user, filled, folder }: { user: Program; filled: Filled; folder: Folder },
+): Promise<void> {
+  const { repository, maker, compression } = filled;
+  const { parent, states } = folder;
+  const at = { repository, cwd: parent };
+  const [first, second] = snapshotsOf(maker, repository);
+  assert.ok(first && second);
+  const [lifeboat, peer] = maker.name === 'lifeboat' ? [maker, user] : [user, maker];
+
+  await t.test('checks it, every byte read', () => assertSound(user, repository));
+
+  await t.test('lists its snapshots and what is in them', () => {
+    assertCovers(snapshotsOf(lifeboat, repository), snapshotsOf(peer, repository));
+    for (const { id } of [first, second])
+      assertCovers(jsonLines(lifeboat, ['ls', id], at), jsonLines(peer, ['ls', id], at));
+  });
+
+  await t.test('restores its snapshots bit by bit, with all metadata', () => {
+    for (const [i, { id }] of [first, second].entries()) assertRestores(user, repository, id, states[i]!);
+  });
+
+  await t.test('backs up on top of it and stores nothing twice', () => {
+    const lines = jsonLines(user, backup(compression), at);
+    const summary = lines.at(-1)!;
+    const { files_new, files_changed, data_blobs, tree_blobs, data_added } = summary;
+    assert.deepEqual(
+      { files_new, files_changed, data_blobs, tree_blobs, data_added },
+      { files_new: 0, files_changed: 0, data_blobs: 0, tree_blobs: 0, data_added: 0 },
+    );
+    const third = snapshotsOf(maker, repository)[2];
+    assert.equal(third?.tree, second.tree);
+    assert.equal(third?.parent, second.id);
+    assertSound(maker, repository);
+  });
+
+  if (knows(user, 'tag'))
+    await t.test('tags its snapshots', () => {
+      succeed(user, ['tag', '--add', 'kept,of two', first.id], at);
+      const tagged = snapshotsOf(maker, repository).find(({ tree }) => tree === first.tree);
+      assert.deepEqual(tagged?.tags, ['kept', 'of two']);
+    });
+
+  if (knows(user, 'copy'))
+    await t.test('copies its snapshots', async () => {
+      const { config } = await openCheaply(repository);
+      const copy = `${repository}-copy`;
+      const { version, chunkerPolynomial } = config;
+      await createCheapRepository(localStorage(copy), { version, chunkerPolynomial });
+      succeed(user, ['copy', '--compression', compression], { ...at, repository: copy, from: repository });
+      const trees = (path: string): string[] =>
+        snapshotsOf(maker, path)
+          .map(({ tree }) => tree)
+          .sort();
+      assert.deepEqual(trees(copy), trees(repository));
+      assertSound(maker, copy);
+      assertRestores(maker, copy, 'latest', states[1]!);
+    });
+
+  if (knows(user, 'rewrite'))
+    await t.test('rewrites its snapshots', () => {
+      succeed(user, ['rewrite', '--exclude', '/files/data/large', '--forget', second.id], at);
+      const rewritten = snapshotsOf(maker, repository).find(({ original }) => original === second.id);
+      assert.ok(rewritten);
+      const without = [...states[1]!].filter(([name]) => name !== 'data/large');
+      assertRestores(maker, repository, rewritten.id, new Map(without));
+    });
+
+  await t.test('forgets and prunes', () => {
+    succeed(user, ['forget', '--keep-last', '1', '--group-by', '', '--prune', '--max-unused', '0'], at);
+    const left = snapshotsOf(maker, repository);
+    assert.equal(left.length, 1);
+    assertSound(maker, repository);
+    assertSound(user, repository);
+    const { blobs } = json<{ blobs: { unused: number } }>(lifeboat, ['prune', '--dry-run'], at);
+    assert.equal(blobs.unused, 0);
+  });
+}
+
+/** Each program uses what the other made, in every variant. */
+export function interplayBothWays(ours: Program, theirs: Program, scratch: string): void {
+  test(`repositories of Lifeboat and ${theirs.name}`, { skip: missing(theirs) }, async (t) => {
+    const { folder, repositories } = await fill(scratch, [theirs, ours]);
+
+    await t.test('hold the same trees, as both cut, encode and name everything alike', () => {
+      const trees = repositories.map(({ maker, repository }) =>
+        snapshotsOf(maker, repository).map(({ tree }) => tree),
+      );
+      for (const found of trees) assert.deepEqual(found, trees[0]);
+    });
+
+    for (const filled of repositories) {
+      const user = filled.maker === ours ? theirs : ours;
+      await t.test(`of ${filled.maker.name}, ${nameOf(filled)}: ${user.name}`, (t) =>
+        interplay(t, { user, filled, folder }),
+      );
+    }
+  });
+}
