@@ -99,6 +99,19 @@ export const commandGroups: readonly CommandGroup[] = [
     },
   },
   {
+    title: 'Repository and keys',
+    members: {
+      key: {
+        summary: 'list, add, remove and change passwords',
+        load: async () => (await import('./commands/key.ts')).command,
+      },
+      unlock: {
+        summary: 'remove locks that processes left behind',
+        load: async () => (await import('./commands/unlock.ts')).command,
+      },
+    },
+  },
+  {
     title: 'About Lifeboat',
     members: {
       help: {
