@@ -33,6 +33,7 @@ export function parseConfig(bytes: Uint8Array, location: string): RepositoryConf
   } catch (error) {
     throw damaged(`is not JSON: ${messageOf(error)}`, error);
   }
+  if (typeof value !== 'object' || value === null) throw damaged('is not a JSON object');
   const { version, id, chunker_polynomial: polynomialHex } = value;
   if (typeof version === 'number' && version > newestVersion) {
     throw new LifeboatError(

@@ -101,6 +101,7 @@ function parseKeyFile(id: Id, bytes: Buffer): StoredKey {
   } catch (error) {
     throw new LifeboatError('repository-damaged', `key file ${id} is not JSON`, { cause: error });
   }
+  if (typeof value !== 'object' || value === null) throw damaged('is not a JSON object');
   const { N, r, p, kdf, salt, data } = value;
   if (kdf !== 'scrypt') throw damaged(`uses the key derivation ${JSON.stringify(kdf)}; only scrypt is known`);
   const positive = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) > 0;

@@ -33,10 +33,16 @@ export function parseIndex(document: Uint8Array, name: string): IndexedPack[] {
     throw damaged(`is not JSON: ${messageOf(error)}`, error);
   }
   const packs: IndexedPack[] = [];
+  if (typeof value !== 'object' || value === null || !Array.isArray(value.packs ?? []))
+    throw damaged('has no list of packs');
   for (const pack of value.packs ?? []) {
+    if (typeof pack !== 'object' || pack === null) throw damaged('lists something else than packs');
     if (typeof pack.id !== 'string' || !isId(pack.id)) throw damaged('names a pack that is no ID');
     const blobs: PackedBlob[] = [];
+    if (!Array.isArray(pack.blobs ?? [])) throw damaged(`has no list of blobs for pack ${pack.id}`);
     for (const blob of pack.blobs ?? []) {
+      if (typeof blob !== 'object' || blob === null)
+        throw damaged(`lists something else than blobs in pack ${pack.id}`);
       const { id, type, offset, length } = blob;
       const uncompressedLength = blob.uncompressed_length ?? 0;
       if (typeof id !== 'string' || !isId(id)) throw damaged(`names a blob in pack ${pack.id} that is no ID`);
