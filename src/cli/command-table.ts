@@ -109,6 +109,14 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'remove locks that processes left behind',
         load: async () => (await import('./commands/unlock.ts')).command,
       },
+      init: {
+        summary: 'create a repository',
+        load: async () => (await import('./commands/init.ts')).command,
+      },
+      cache: {
+        summary: 'list or remove the caches that restic keeps on this machine',
+        load: async () => (await import('./commands/cache.ts')).command,
+      },
     },
   },
   {

@@ -1,0 +1,92 @@
+import { LifeboatError } from '../../core/errors.ts';
+import {
+  defaultCacheFolder,
+  isOldCache,
+  type LocalCache,
+  listCaches,
+  removeCache,
+  sizeOfCache,
+  unusedDays,
+} from '../../engine/look/local-caches.ts';
+import { defineCommand } from '../command.ts';
+import { formatBytes } from '../format.ts';
+import { parseWholeNumber } from '../option-values.ts';
+import { flag, valueOr } from '../options.ts';
+import { formatTable } from '../table.ts';
+import type { Output } from '../terminal.ts';
+
+const nameCharacters = 10;
+
+export const command = defineCommand({
+  name: 'cache',
+  usage: 'cache [OPTION]...',
+  description: `
+    Lists the caches that restic keeps on this machine, in --cache-dir or the user's cache folder, and removes
+    old ones with --cleanup. Lifeboat itself keeps no cache for repositories on disks.`,
+  opensRepository: false,
+  options: {
+    cleanup: flag({ help: 'remove caches that were not used for --max-age days' }),
+    'max-age': valueOr({
+      placeholder: 'DAYS',
+      help: 'a cache is old after so many days (30)',
+      fallback: 30,
+      parse: parseWholeNumber(0, 36_500),
+    }),
+    'no-size': flag({ help: 'do not measure the caches' }),
+  },
+  async run({ options, global, output, env }) {
+    if (global.noCache) throw new LifeboatError('usage', '--no-cache leaves nothing for this command to do');
+    const folder = global.cacheDir ?? defaultCacheFolder(env);
+    if (folder === null) {
+      throw new LifeboatError('usage', 'the environment does not say where caches are', {
+        hint: 'give --cache-dir DIRECTORY, or set XDG_CACHE_HOME or HOME',
+      });
+    }
+    const caches = await listCaches(folder);
+    const nowMs = Date.now();
+    if (options.cleanup || global.cleanupCache) {
+      return cleanUp(
+        caches.filter((cache) => isOldCache(cache, options.maxAge, nowMs)),
+        output,
+      );
+    }
+    if (caches.length === 0) {
+      output.line(`no cache dirs found, basedir is ${folder}`);
+      return 0;
+    }
+    const rows: string[][] = [];
+    for (const cache of caches) {
+      const size = options.noSize ? [] : [formatBytes(await sizeOfCache(cache)).padStart(11)];
+      const old = isOldCache(cache, options.maxAge, nowMs) ? 'yes' : '';
+      rows.push([nameOf(cache), `${unusedDays(cache, nowMs)} days ago`, old, ...size]);
+    }
+    const headings = ['Repo ID', 'Last Used', 'Old', ...(options.noSize ? [] : ['Size'])];
+    for (const line of formatTable(headings, rows, `${caches.length} cache dirs in ${folder}`))
+      output.line(line);
+    return 0;
+  },
+});
+
+function nameOf({ name }: LocalCache): string {
+  return name.startsWith('restic-') ? name : name.slice(0, nameCharacters);
+}
+
+async function cleanUp(old: readonly LocalCache[], output: Output): Promise<number> {
+  if (old.length === 0) {
+    output.info('no old cache dirs found');
+    return 0;
+  }
+  output.info(`remove ${old.length} old cache directories`);
+  let failures = 0;
+  for (const cache of old) {
+    try {
+      await removeCache(cache);
+    } catch (error) {
+      // The others can still go.
+      if (!(error instanceof LifeboatError)) throw error;
+      output.warn(error.message);
+      failures++;
+    }
+  }
+  return failures === 0 ? 0 : 1;
+}

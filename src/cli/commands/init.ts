@@ -1,0 +1,88 @@
+import { createAt } from '../../app/connect.ts';
+import { LifeboatError } from '../../core/errors.ts';
+import { newestVersion } from '../../repository/config.ts';
+import { defineCommand } from '../command.ts';
+import { fromOptions, openFromRepository } from '../from-repository.ts';
+import { flag, valueOr } from '../options.ts';
+import { passwordVariables, resolveNewPassword } from '../password.ts';
+import { resolveRepositoryLocation } from '../repository-location.ts';
+
+const versionsByName: Readonly<Record<string, 1 | 2>> = {
+  '1': 1,
+  '2': 2,
+  stable: newestVersion,
+  latest: newestVersion,
+};
+
+function parseVersion(given: string): 1 | 2 {
+  const version = Object.hasOwn(versionsByName, given) ? versionsByName[given] : undefined;
+  if (version === undefined) throw new Error(`expected one of ${Object.keys(versionsByName).join(', ')}`);
+  return version;
+}
+
+export const command = defineCommand({
+  name: 'init',
+  usage: 'init [OPTION]...',
+  description: `
+    Creates a repository: the place where snapshots are kept, encrypted with a password. Without the password
+    nothing can be restored, so keep a copy of it where it survives this machine.`,
+  options: {
+    ...fromOptions,
+    'copy-chunker-params': flag({
+      help: 'cut files at the same places as the repository named with --from-repo, so that copies share data',
+    }),
+    'repository-version': valueOr({
+      placeholder: 'VERSION',
+      help: 'format of the repository: 1, 2, stable or latest',
+      fallback: newestVersion as 1 | 2,
+      parse: parseVersion,
+    }),
+  },
+  examples: [
+    { command: 'lifeboat -r /srv/backup init', explains: 'asks for a password and creates the folder' },
+    {
+      command: 'lifeboat -r /mnt/disk init --from-repo /srv/backup --copy-chunker-params',
+      explains: 'a second repository to copy snapshots to',
+    },
+  ],
+  async run(context) {
+    const { options, global, output } = context;
+    const copies = options.copyChunkerParams;
+    if (!copies && (options.fromRepo !== undefined || options.fromRepositoryFile !== undefined)) {
+      throw new LifeboatError('usage', 'a repository to copy from is named, but nothing is to be copied', {
+        hint: 'add --copy-chunker-params, or leave out --from-repo',
+      });
+    }
+    const location = await resolveRepositoryLocation(global);
+    const source = copies ? await openFromRepository(context, options) : null;
+    const password = await resolveNewPassword({ ...global, variables: passwordVariables }, context);
+    if (password === '' && !global.insecureNoPassword) {
+      throw new LifeboatError('usage', 'the password is empty', {
+        hint: 'give --insecure-no-password if anyone may open the repository',
+      });
+    }
+    const repository = await createAt(location, password, {
+      version: options.repositoryVersion,
+      ...(source ? { chunkerPolynomial: source.config.chunkerPolynomial } : {}),
+    });
+    const { id } = repository.config;
+    if (output.json) {
+      output.jsonLine({ message_type: 'initialized', id, repository: location });
+      return 0;
+    }
+    output.info(`created restic repository ${id.slice(0, 10)} at ${location}`);
+    if (source) output.info(' with chunker parameters copied from secondary repository');
+    output.info('');
+    output.info('Please note that knowledge of your password is required to access');
+    output.info('the repository. Losing your password means that your data is');
+    output.info('irrecoverably lost.');
+    output.info('');
+    output.info(`Next: ${output.style('bold', `lifeboat -r ${shellWord(location)} backup FOLDER`)}`);
+    return 0;
+  },
+});
+
+/** A word as a shell takes it back. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
