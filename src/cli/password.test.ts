@@ -102,6 +102,15 @@ describe('a password', () => {
     );
   });
 
+  it('is never empty by accident', async () => {
+    const passwordFile = await file(Buffer.from(' \n'));
+    for (const sources of [{ passwordFile }, { passwordCommand: 'true' }])
+      await assert.rejects(
+        resolvePassword({ ...nowhere, ...sources }, context().context),
+        (error) => hasCode(error, 'password-missing') && /empty password/.test(error.message),
+      );
+  });
+
   it('is read from a pipe up to the end of the line, and the rest is left there', async () => {
     const stdin = testStdin('piped\r\nrest');
     assert.equal(await resolvePassword(nowhere, context(stdin).context), 'piped');

@@ -101,14 +101,21 @@ async function fromCommand(line: string, signal: AbortSignal): Promise<string> {
 /**
  * The password of an existing repository: from the sources, else asked for.
  *
- * @throws LifeboatError as `passwordFromSources`, `password-missing` for an empty answer, `cancelled`.
+ * @throws LifeboatError as `passwordFromSources`, `password-missing` for an empty password that was not asked
+ * for, `cancelled`.
  */
 export async function resolvePassword(
   sources: PasswordSources,
   context: PasswordContext,
   question = 'enter password for repository: ',
 ): Promise<string> {
-  return (await passwordFromSources(sources, context)) ?? ask(context, question);
+  const found = await passwordFromSources(sources, context);
+  if (found === '' && !sources.insecureNoPassword) {
+    throw new LifeboatError('password-missing', 'the password file or command holds an empty password', {
+      hint: 'give --insecure-no-password where the repository has none',
+    });
+  }
+  return found ?? ask(context, question);
 }
 
 /**
