@@ -9,6 +9,10 @@ export const commandGroups: readonly CommandGroup[] = [
   {
     title: 'Backing up',
     members: {
+      up: {
+        summary: 'back up and prove it, from nothing',
+        load: async () => (await import('./commands/up.ts')).command,
+      },
       backup: {
         summary: 'make a snapshot of files, folders or a stream',
         load: async () => (await import('./commands/backup.ts')).command,

@@ -46,6 +46,7 @@ export const errorRegistry = {
     true,
     'another process removed this lock or the storage was out of reach too long; run the command again',
   ),
+  'lock-raced': kind(11, true, 'run the command again'),
   'lock-invalid': kind(
     11,
     false,
@@ -73,6 +74,17 @@ export const errorRegistry = {
     1,
     true,
     'check space and permissions at the target, then run the restore again; files already restored are kept',
+  ),
+  'scratch-full': kind(
+    1,
+    false,
+    'free some space, or name a folder that has enough with --scratch FOLDER; the snapshot itself is stored',
+  ),
+  'private-file-failed': kind(1, false, 'check owner and permissions of the folder, or set XDG_CONFIG_HOME'),
+  'proof-failed': kind(
+    1,
+    false,
+    'run `lifeboat check --read-data`, check memory and disks of this machine, and back up again',
   ),
   'restore-incomplete': kind(
     1,

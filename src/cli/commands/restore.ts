@@ -18,7 +18,7 @@ import { parseChoice, parseWholeNumber } from '../option-values.ts';
 import { flag, type OptionTable, text, texts, value, valueOr } from '../options.ts';
 import { showCounter } from '../progress.ts';
 import { createRestorePrinter } from '../restore-printer.ts';
-import { withRepository } from '../session.ts';
+import { openSession, type SessionLock, withSessionLock } from '../session.ts';
 import { latestFilterOptions, snapshotFilterOf } from '../snapshot-options.ts';
 
 const options = {
@@ -105,11 +105,13 @@ async function run(context: Context): Promise<number> {
   const target = checkOptions(context);
   const selection = createRestoreSelection(includeFilters(given, env), excludeFilters(given, env));
   const xattrs = xattrSelection(context);
-  return withRepository(context, 'shared', async (repository, signal) => {
+  const repository = await openSession(context);
+  const work = async (signal: AbortSignal, lock: SessionLock): Promise<number> => {
     const named = await loadNamedSnapshot(repository, args[0]!, snapshotFilterOf(given));
     const index = await loadIndex(repository);
     const tree = await selectedTree(openBlobReader(repository, index), named);
     output.info(`restoring ${describe(named.snapshot)} to ${given.target}`);
+    await lock.settled;
     const printer = createRestorePrinter(output, env);
     const request: RestoreRequest = {
       tree,
@@ -144,7 +146,8 @@ async function run(context: Context): Promise<number> {
     } finally {
       printer.stop();
     }
-  });
+  };
+  return withSessionLock(context, repository, 'shared', work, true);
 }
 
 export const command = defineCommand({
