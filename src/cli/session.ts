@@ -31,30 +31,36 @@ export async function withRepository<T>(
   return withSessionLock(context, repository, mode, (signal) => work(repository, signal));
 }
 
+export interface SessionLock {
+  /** Aborts when the lock is lost, or with the command's own signal. */
+  readonly signal: AbortSignal;
+  /** For a lock taken early: await it before the first write. */
+  readonly settled: Promise<void>;
+}
+
 /**
  * The lock part of `withRepository`, for commands that open more than one repository.
- * @param meanwhile reading that goes on while the lock settles.
+ * @param early begin to read while the lock settles; nothing may be written before `settled`.
  */
 export async function withSessionLock<T>(
   context: Context,
   repository: Repository,
   mode: LockMode,
-  work: (signal: AbortSignal) => Promise<T>,
-  meanwhile?: () => Promise<void>,
+  work: (signal: AbortSignal, lock: SessionLock) => Promise<T>,
+  early = false,
 ): Promise<T> {
   if (mode === 'shared' && context.global.noLock) {
-    await meanwhile?.();
-    return work(context.signal);
+    return work(context.signal, { signal: context.signal, settled: Promise.resolve() });
   }
   const lock = await acquireLock(repository, {
     exclusive: mode === 'exclusive',
     retryForMs: context.global.retryLockMs,
     signal: context.signal,
-    ...(meanwhile ? { meanwhile } : {}),
+    early,
     onWait: (error) => context.output.warn(`${error.message}; waiting for it`),
   });
   try {
-    return await work(lock.signal);
+    return await work(lock.signal, lock);
   } finally {
     await lock.release();
   }

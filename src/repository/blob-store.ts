@@ -61,6 +61,8 @@ export interface StoreTotals {
 }
 
 export interface StoreOptions extends Omit<PoolOptions, 'table' | 'onPack'> {
+  /** Nothing is written before this resolves; where it rejects, nothing at all. */
+  readonly mayWrite?: Promise<void>;
   /** Told of each pack that is stored durably, before it is in any index file. */
   readonly onStored?: (pack: { readonly id: Id; readonly bytes: number }) => void;
 }
@@ -90,6 +92,7 @@ export function openBlobStore(
   async function storePack(pack: FinishedPack): Promise<void> {
     const id = pack.id as Id;
     try {
+      await options.mayWrite;
       if (failure) return;
       await storage.save(keyOf('data', id), [new Uint8Array(pack.memory, 0, pack.length)]);
     } finally {
@@ -239,6 +242,7 @@ export function openBlobStore(
     },
     async finish() {
       try {
+        await options.mayWrite;
         sendTrees();
         if (treesUnderWay > 0) await new Promise<void>((resolve) => (treesIdle = resolve));
         const flushes = Array.from({ length: pool.size }, (_, worker) => worker);

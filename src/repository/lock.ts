@@ -149,24 +149,47 @@ async function removeIfThere(repository: Repository, id: Id): Promise<void> {
  * checks without having seen it, and what was read meanwhile may tell of packs that are gone.
  */
 async function lacksIndexFiles(repository: Repository, before: readonly { id: Id }[]): Promise<boolean> {
+  if (before.length === 0) return false;
   const now = new Set((await listFiles(repository.storage, 'index')).map(({ id }) => id));
   return before.some(({ id }) => !now.has(id));
 }
 
-async function acquireOnce(repository: Repository, { exclusive, meanwhile }: LockOptions): Promise<Id> {
-  await refuseConflicts(repository, exclusive, new Set());
-  const id = await saveLock(repository, exclusive);
+interface NewLock {
+  readonly id: Id;
+  /** Resolves when the lock is known to stand; rejects, the lock deleted, where it does not. */
+  readonly settled: Promise<void>;
+}
+
+async function settle(
+  repository: Repository,
+  exclusive: boolean,
+  id: Id,
+  indexBefore: readonly { id: Id }[],
+): Promise<void> {
   try {
-    const indexBefore = meanwhile ? await listFiles(repository.storage, 'index') : [];
-    const [, ahead] = await Promise.allSettled([sleep(settleMs), meanwhile?.()]);
+    await sleep(settleMs);
     await refuseConflicts(repository, exclusive, new Set([id]));
-    if (meanwhile && (ahead.status === 'rejected' || (await lacksIndexFiles(repository, indexBefore))))
-      await meanwhile();
-    return id;
+    if (!(await lacksIndexFiles(repository, indexBefore))) return;
+    throw new LifeboatError('lock-raced', 'another process pruned the repository while this one began');
   } catch (error) {
     await removeIfThere(repository, id);
     throw error;
   }
+}
+
+async function acquireOnce(
+  repository: Repository,
+  { exclusive, early = false }: LockOptions,
+): Promise<NewLock> {
+  await refuseConflicts(repository, exclusive, new Set());
+  const id = await saveLock(repository, exclusive);
+  // Listed before anyone reads early, so that no index file can be read that is not in this list.
+  const indexBefore = early ? await listFiles(repository.storage, 'index') : [];
+  const settled = settle(repository, exclusive, id, indexBefore);
+  if (!early) await settled;
+  // Whoever began early awaits it before the first write; until then a rejection must not end the process.
+  settled.catch(() => undefined);
+  return { id, settled };
 }
 
 export interface LockOptions {
@@ -175,10 +198,10 @@ export interface LockOptions {
   readonly retryForMs?: number;
   readonly signal?: AbortSignal;
   /**
-   * Reading that may go on while the new lock settles: it is there for others to see already, and if it
-   * turns out to be in vain, what was read is never used. Called again where what it read may be outdated.
+   * Return as soon as the lock is there for others to see. Reading may begin; nothing may be written before
+   * `settled` has resolved. If it rejects with `lock-raced`, what was read may be outdated: begin again.
    */
-  readonly meanwhile?: () => Promise<void>;
+  readonly early?: boolean;
   /** Told once when the wait begins. */
   readonly onWait?: (error: LifeboatError) => void;
 }
@@ -186,10 +209,12 @@ export interface LockOptions {
 export interface HeldLock {
   /** Aborts with `lock-lost` when the lock can no longer be trusted, or with the caller's own signal. */
   readonly signal: AbortSignal;
+  /** Resolved but for a lock taken early. */
+  readonly settled: Promise<void>;
   release(): Promise<void>;
 }
 
-async function acquire(repository: Repository, options: LockOptions): Promise<Id> {
+async function acquire(repository: Repository, options: LockOptions): Promise<NewLock> {
   const deadline = Date.now() + (options.retryForMs ?? 0);
   let told = false;
   for (let waitMs = retryFirstMs; ; waitMs = Math.min(waitMs * 2, retryMaxMs)) {
@@ -207,7 +232,8 @@ async function acquire(repository: Repository, options: LockOptions): Promise<Id
 
 /** Takes a lock and keeps it fresh until released. @throws LifeboatError `repository-locked`, `lock-invalid`. */
 export async function acquireLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
-  let id = await acquire(repository, options);
+  const { id: firstId, settled } = await acquire(repository, options);
+  let id = firstId;
   let refreshedAt = Date.now();
   let released = false;
   const lost = new AbortController();
@@ -251,10 +277,12 @@ export async function acquireLock(repository: Repository, options: LockOptions):
 
   return {
     signal: options.signal ? AbortSignal.any([lost.signal, options.signal]) : lost.signal,
+    settled,
     async release() {
       released = true;
       clearInterval(timer);
       await running;
+      await settled.catch(() => undefined); // its failure was the caller's to see, and has deleted the lock
       await removeIfThere(repository, id);
     },
   };

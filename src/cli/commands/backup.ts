@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
 import { commandSource, inputSource } from '../../app/stream-source.ts';
 import { type ByteString, toText } from '../../core/bytestring.ts';
-import { LifeboatError } from '../../core/errors.ts';
+import { hasCode, LifeboatError } from '../../core/errors.ts';
 import type { Selection } from '../../engine/backup/archive.ts';
 import {
-  type BackupGround,
+  type BackupReport,
   type BackupRequest,
   parentFilter,
   readGround,
@@ -197,6 +197,18 @@ function requestOf(
   };
 }
 
+/** A prune that ended while this backup began may have removed what it read: then it begins again. */
+const attemptsMax = 3;
+
+async function retryRaced(attempt: () => Promise<BackupReport>, attemptsLeft: number): Promise<BackupReport> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (attemptsLeft <= 1 || !hasCode(error, 'lock-raced')) throw error;
+    return retryRaced(attempt, attemptsLeft - 1);
+  }
+}
+
 async function run(context: Context): Promise<number> {
   checkOptions(context);
   const { options: given, args, output, env } = context;
@@ -209,32 +221,35 @@ async function run(context: Context): Promise<number> {
   const selection = selectionOf(context, targets, printer);
   // While the key is derived and the lock settles, this thread looks at the folders.
   const ahead = startLookahead(targets, selection);
-  let ground: BackupGround | undefined;
   try {
     const repository = await openSession(context, given.dryRun);
-    const readAhead = async (): Promise<void> => {
-      ground = await readGround(repository);
-    };
-    const report = await withSessionLock(
-      given.dryRun ? { ...context, global: { ...context.global, noLock: true } } : context,
-      repository,
-      'shared',
-      async (signal) => {
-        const request = { ...requestOf(context, targets, selection, printer), lookahead: ahead, signal };
-        const shown = progressIntervalMs(output, env) > 0 && !given.noScan;
-        if (shown && 'paths' in request.source)
-          void scanTargets(request.source.paths, request.selection, signal).then(printer.scanned);
-        return runBackup(repository, ground!, request);
-      },
-      readAhead,
-    );
+    const locking = given.dryRun ? { ...context, global: { ...context.global, noLock: true } } : context;
+    const attempt = (): Promise<BackupReport> =>
+      withSessionLock(
+        locking,
+        repository,
+        'shared',
+        async (signal, { settled }) => {
+          const request = requestOf(context, targets, selection, printer);
+          const shown = progressIntervalMs(output, env) > 0 && !given.noScan;
+          if (shown && 'paths' in request.source)
+            void scanTargets(request.source.paths, selection, signal).then(printer.scanned);
+          // A lock that was raced or refused says more than what then could not be read.
+          const ground = await readGround(repository).catch((error) =>
+            settled.then(() => Promise.reject(error)),
+          );
+          return runBackup(repository, ground, { ...request, lookahead: ahead, mayWrite: settled, signal });
+        },
+        true,
+      );
+    const report = await retryRaced(attempt, streamed ? 1 : attemptsMax);
     printer.finish(report, given.dryRun, startedMs);
-    const incomplete = report.problems > 0 || targets.length < named.length;
-    if (!incomplete) return 0;
-    output.warn(
-      `warning: ${report.problems + named.length - targets.length} item(s) could not be read as they were; the snapshot is incomplete`,
+    const missed = report.problems + named.length - targets.length;
+    if (missed === 0) return 0;
+    throw new LifeboatError(
+      'incomplete-backup',
+      `${missed} item(s) could not be read as they were; the snapshot is incomplete`,
     );
-    return 3;
   } finally {
     ahead.stop();
     printer.stop();

@@ -28,6 +28,28 @@ function nodeOf(name: ByteString, type: 'file' | 'dir', timeMs: number): TreeNod
   return { name, type, mode, mtime: time, atime: time, ctime: time, uid: 0, gid: 0, content: null };
 }
 
+/** Passes a stream on until the signal; a stream that pauses, such as a terminal, must not hold the end up. */
+async function* untilAborted(
+  bytes: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const aborted = Promise.withResolvers<never>();
+  aborted.promise.catch(() => undefined); // awaited only while the stream is
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.throwIfAborted();
+  signal.addEventListener('abort', abort, { once: true });
+  const iterator = bytes[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([iterator.next(), aborted.promise]);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
 /** Stores a stream as the only file of a snapshot. A stream that fails makes no snapshot. */
 export async function archiveStream(
   source: StreamSource,
@@ -35,6 +57,7 @@ export async function archiveStream(
   store: BlobStore,
   timeMs: number,
   events: BackupEvents,
+  signal: AbortSignal,
 ): Promise<ArchiveResult> {
   const parts = source.name
     .split('/')
@@ -46,7 +69,7 @@ export async function archiveStream(
   const { content, size } = await storeStream(
     store,
     repository.config.chunkerPolynomial,
-    source.bytes,
+    untilAborted(source.bytes, signal),
     (bytes) => events.progress?.({ files: 0, bytes, problems: 0, current: [parts[parts.length - 1]!] }),
   );
   await source.completed();

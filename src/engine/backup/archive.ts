@@ -68,6 +68,16 @@ interface PendingFile extends QueuedFile {
   readonly previous: TreeNode | undefined;
   readonly folder: Folder;
   readonly slot: number;
+  linked?: LinkedFile;
+}
+
+/** Content of a file with several names, read once. */
+interface LinkedFile {
+  /** Files that wait for the outcome. */
+  readonly others: PendingFile[];
+  outcome: FileOutcome | null;
+  /** Names not met yet; then nobody will ask any more. */
+  namesLeft: number;
 }
 
 export async function archive(
@@ -105,6 +115,7 @@ export async function archive(
     });
   }
   let reusedBytes = 0;
+  const linked = new Map<string, LinkedFile>();
 
   function settle(folder: Folder, slot: number, node: TreeNode | null): void {
     folder.nodes[slot] = node;
@@ -153,7 +164,15 @@ export async function archive(
     settle(file.folder, file.slot, file.node);
   }
 
-  const queue = createFileQueue<PendingFile>(store, fileDone, (last) => report([last.path]));
+  function fileRead(file: PendingFile, outcome: FileOutcome): void {
+    fileDone(file, outcome);
+    const { linked: link } = file;
+    if (!link) return;
+    link.outcome = { ...outcome, content: outcome.content?.slice() ?? null, packedBytes: 0 };
+    for (const other of link.others.splice(0)) fileDone(other, link.outcome);
+  }
+
+  const queue = createFileQueue<PendingFile>(store, fileRead, (last) => report([last.path]));
 
   /** null to go on at once: most entries wait for nothing, and a promise for each would cost more than the entry. */
   function keepPace(): Promise<void> | null {
@@ -219,7 +238,23 @@ export async function archive(
       );
     }
     folder.pending++;
-    queue.add({ path, stat, node, previous, folder, slot });
+    const file: PendingFile = { path, stat, node, previous, folder, slot };
+    if (stat.nlink < 2 || !joinOtherName(file)) queue.add(file);
+  }
+
+  /** Whether the file was or is being read under another of its names, so that this one need not be. */
+  function joinOtherName(file: PendingFile): boolean {
+    const key = `${file.stat.dev}:${file.stat.ino}`;
+    const known = linked.get(key);
+    if (!known) {
+      file.linked = { others: [], outcome: null, namesLeft: file.stat.nlink - 1 };
+      linked.set(key, file.linked);
+      return false;
+    }
+    if (--known.namesLeft === 0) linked.delete(key);
+    if (known.outcome) fileDone(file, known.outcome);
+    else known.others.push(file);
+    return true;
   }
 
   function look(path: ByteString): FileStat | null {

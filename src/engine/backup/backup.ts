@@ -50,6 +50,8 @@ export interface BackupRequest {
   readonly ignoreInode: boolean;
   readonly ignoreCtime: boolean;
   readonly withAtime: boolean;
+  /** Nothing is written before this resolves: for a lock that was taken early. */
+  readonly mayWrite?: Promise<void>;
   /** What was seen of the paths while the repository was opened. */
   readonly lookahead?: Lookahead;
   readonly skipIfUnchanged: boolean;
@@ -155,11 +157,19 @@ export async function runBackup(
     compression: request.compression,
     ...(request.packBytes ? { packBytes: request.packBytes } : {}),
     ...(request.workers ? { workers: request.workers } : {}),
+    ...(request.mayWrite ? { mayWrite: request.mayWrite } : {}),
   });
   try {
     const { tree, counts } =
       'stream' in request.source
-        ? await archiveStream(request.source.stream, repository, store, request.timeMs ?? startMs, events)
+        ? await archiveStream(
+            request.source.stream,
+            repository,
+            store,
+            request.timeMs ?? startMs,
+            events,
+            request.signal,
+          )
         : await archive(targetTree(request.source.paths), store, reader, {
             selection: request.selection,
             parentTree: parent?.tree ?? null,

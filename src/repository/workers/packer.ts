@@ -25,6 +25,9 @@ const buffersPerWorker = 5;
 /** Room beyond the target for the blob that fills the pack: the largest chunk and its overhead. */
 const overshootBytes = 8 * 1024 * 1024 + 256 * 1024;
 
+/** Words of a worker's states: a counter, then one for each buffer. */
+const freedWord = 0;
+const firstBufferWord = 1;
 const bufferFree = 0;
 const bufferTaken = 1;
 
@@ -54,7 +57,7 @@ export interface Packer {
 }
 
 export function createPacker(sealer: Sealer, packBytes: number, send: (pack: FinishedPack) => void): Packer {
-  const states = new SharedArrayBuffer(4 * buffersPerWorker);
+  const states = new SharedArrayBuffer(4 * (firstBufferWord + buffersPerWorker));
   const stateWords = new Int32Array(states);
   const pool: SharedArrayBuffer[] = [];
   const open: Record<BlobType, (OpenPack | null)[]> = {
@@ -64,13 +67,13 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
 
   function takeBuffer(): number {
     for (;;) {
+      const freed = Atomics.load(stateWords, freedWord);
       for (let buffer = 0; buffer < buffersPerWorker; buffer++) {
-        if (Atomics.compareExchange(stateWords, buffer, bufferFree, bufferTaken) === bufferFree)
-          return buffer;
+        const word = firstBufferWord + buffer;
+        if (Atomics.compareExchange(stateWords, word, bufferFree, bufferTaken) === bufferFree) return buffer;
       }
-      // The main thread wakes whoever waits on word 0 each time it frees a buffer; the time limit is for the
-      // buffer freed between the look and the wait.
-      Atomics.wait(stateWords, 0, bufferTaken, 5);
+      // The counter tells of the buffers that were freed: one freed between the look and the wait changed it.
+      Atomics.wait(stateWords, freedWord, freed);
     }
   }
 
@@ -148,7 +151,7 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
     into.headerBytes = into.header.length;
     into.used += from.used;
     for (const entry of from.entries) into.entries.push(entry);
-    if (from.buffer >= 0) Atomics.store(stateWords, from.buffer, bufferFree);
+    freeBuffer({ buffer: from.buffer, states });
   }
 
   return {
@@ -198,10 +201,11 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
   };
 }
 
-/** Called by the main thread when a pack is stored: its buffer may be filled again. */
+/** The buffer of a pack that is stored, or joined with another, may be filled again. */
 export function freeBuffer(pack: Pick<FinishedPack, 'buffer' | 'states'>): void {
   if (pack.buffer < 0) return;
   const words = new Int32Array(pack.states);
-  Atomics.store(words, pack.buffer, bufferFree);
-  Atomics.notify(words, 0);
+  Atomics.store(words, firstBufferWord + pack.buffer, bufferFree);
+  Atomics.add(words, freedWord, 1);
+  Atomics.notify(words, freedWord);
 }

@@ -287,7 +287,7 @@ export interface FinishedPack {
   /** The pack's bytes are the first `length` of this memory. */
   readonly memory: SharedArrayBuffer;
   readonly length: number;
-  /** Word of the worker's buffer states to set to free when the pack is stored; −1: memory of its own. */
+  /** Number of the worker's buffer, to be freed when the pack is stored; −1: memory of its own. */
   readonly buffer: number;
   readonly states: SharedArrayBuffer;
   /** Decrypted header. */
