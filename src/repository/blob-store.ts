@@ -190,8 +190,11 @@ export function openBlobStore(
           problem ??= scan.problem;
           ended = scan.ended;
           const { cuts } = scan;
-          for (let n = 0; n + 1 < cuts.length; n += chunksPerJob)
-            parts.push(saveChunks(item, cuts.slice(n, n + chunksPerJob + 1)));
+          for (let n = 0; n + 1 < cuts.length; n += chunksPerJob) {
+            const part = saveChunks(item, cuts.slice(n, n + chunksPerJob + 1));
+            part.catch(() => undefined); // reported where all parts are awaited, unless a scan fails before
+            parts.push(part);
+          }
           start = cuts[cuts.length - 1]!;
           // One scan may run ahead of the chunks of the one before, no more: the page cache still has them.
           if (!ended && parts.length > 2 * (scanBytes / (1024 * 1024))) await Promise.all(parts);

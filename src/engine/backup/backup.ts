@@ -159,6 +159,9 @@ export async function runBackup(
     ...(request.workers ? { workers: request.workers } : {}),
     ...(request.mayWrite ? { mayWrite: request.mayWrite } : {}),
   });
+  // Workers may have minutes of a large file before them.
+  const cancelWorkers = (): void => store.pool.cancel();
+  request.signal.addEventListener('abort', cancelWorkers, { once: true });
   try {
     const { tree, counts } =
       'stream' in request.source
@@ -197,6 +200,7 @@ export async function runBackup(
       });
     throw error;
   } finally {
+    request.signal.removeEventListener('abort', cancelWorkers);
     reader.close();
     await store.close();
   }
