@@ -7,14 +7,13 @@ import {
 } from '../../engine/diff/compare-trees.ts';
 import { loadNamedSnapshot, selectedTree } from '../../engine/look/find-snapshot.ts';
 import { shortId } from '../../model/id.ts';
-import { openBlobReader } from '../../repository/blob-reader.ts';
-import { loadIndex } from '../../repository/index/blob-index.ts';
+import type { Repository } from '../../repository/repository.ts';
 import { createByteLines } from '../byte-lines.ts';
 import { defineCommand } from '../command.ts';
 import { formatBytes } from '../format.ts';
+import { withIndexedRepository } from '../indexed-session.ts';
 import { jsonOfBytes, shownName } from '../node-output.ts';
 import { flag } from '../options.ts';
-import { withRepository } from '../session.ts';
 
 export const command = defineCommand({
   name: 'diff',
@@ -49,19 +48,23 @@ export const command = defineCommand({
         output.warn(error.message);
       },
     };
-    await withRepository(context, 'shared', async (repository, signal) => {
-      const before = await loadNamedSnapshot(repository, first);
-      const after = await loadNamedSnapshot(repository, second);
-      output.info(`comparing snapshot ${shortId(before.snapshot.id)} to ${shortId(after.snapshot.id)}:\n`);
-      const index = await loadIndex(repository);
-      const reader = openBlobReader(repository, index);
-      const trees = [await selectedTree(reader, before), await selectedTree(reader, after)] as const;
-      const settings = { metadata: options.metadata, signal };
-      const difference = await compareTrees(reader, index, ...trees, sink, settings);
-      await lines.flush();
-      if (output.json) output.jsonLine(statistics(difference, first, second));
-      else for (const line of summary(difference)) output.line(line);
+    const load = async (repository: Repository) => ({
+      before: await loadNamedSnapshot(repository, first),
+      after: await loadNamedSnapshot(repository, second),
     });
+    await withIndexedRepository(
+      context,
+      load,
+      async ({ index, reader, loaded: { before, after } }, signal) => {
+        output.info(`comparing snapshot ${shortId(before.snapshot.id)} to ${shortId(after.snapshot.id)}:\n`);
+        const trees = [await selectedTree(reader, before), await selectedTree(reader, after)] as const;
+        const settings = { metadata: options.metadata, signal };
+        const difference = await compareTrees(reader, index, ...trees, sink, settings);
+        await lines.flush();
+        if (output.json) output.jsonLine(statistics(difference, first, second));
+        else for (const line of summary(difference)) output.line(line);
+      },
+    );
     return complete ? 0 : 1;
   },
 });

@@ -5,13 +5,13 @@ import type { ByteSink } from '../../engine/dump/byte-sink.ts';
 import { dumpFile, dumpFolder, findDumpTarget } from '../../engine/dump/dump-path.ts';
 import { loadNamedSnapshot, selectedTree } from '../../engine/look/find-snapshot.ts';
 import { cleanPath } from '../../policy/clean-path.ts';
-import { openBlobReader } from '../../repository/blob-reader.ts';
-import { loadIndex } from '../../repository/index/blob-index.ts';
+import type { SelectedSnapshot } from '../../policy/snapshot-selection.ts';
+import type { Repository } from '../../repository/repository.ts';
 import { defineCommand } from '../command.ts';
 import { plural } from '../format.ts';
+import { withIndexedRepository } from '../indexed-session.ts';
 import { parseChoice } from '../option-values.ts';
 import { text, valueOr } from '../options.ts';
-import { withRepository } from '../session.ts';
 import { latestFilterOptions, snapshotFilterOf } from '../snapshot-options.ts';
 
 /** Loaded when it is needed: a single file needs no archive. */
@@ -46,9 +46,9 @@ export const command = defineCommand({
   async run(context) {
     const { options, args, output } = context;
     const [name = '', path = ''] = args;
-    await withRepository(context, 'shared', async (repository, signal) => {
-      const selected = await loadNamedSnapshot(repository, name, snapshotFilterOf(options));
-      const reader = openBlobReader(repository, await loadIndex(repository));
+    const load = (repository: Repository): Promise<SelectedSnapshot> =>
+      loadNamedSnapshot(repository, name, snapshotFilterOf(options));
+    await withIndexedRepository(context, load, async ({ reader, loaded: selected }, signal) => {
       const root = await selectedTree(reader, selected);
       const target = await findDumpTarget(reader, root, bytesOfText(cleanPath(path)));
       if (target.kind === 'folder' && options.target === undefined && output.isTerminal) {

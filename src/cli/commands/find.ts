@@ -8,13 +8,13 @@ import { loadSnapshots, treeOfSnapshot } from '../../engine/look/find-snapshot.t
 import type { Id } from '../../model/id.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import { compareTimes } from '../../model/time.ts';
-import { openBlobReader } from '../../repository/blob-reader.ts';
-import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
+import type { BlobIndex } from '../../repository/index/blob-index.ts';
+import type { Repository } from '../../repository/repository.ts';
 import { createByteLines } from '../byte-lines.ts';
 import { defineCommand } from '../command.ts';
 import { findJsonPrinter, findTextPrinter, packLines } from '../find-printers.ts';
+import { withIndexedRepository } from '../indexed-session.ts';
 import { flag, texts, value } from '../options.ts';
-import { withRepository } from '../session.ts';
 import { snapshotFilterOf, snapshotFilterOptions } from '../snapshot-options.ts';
 import type { Output } from '../terminal.ts';
 
@@ -73,12 +73,11 @@ export const command = defineCommand({
     const problems: { readonly tree: Id; readonly error: LifeboatError }[] = [];
     const unreadable = (id: Id, error: LifeboatError): void => void problems.push({ tree: id, error });
 
-    await withRepository(context, 'shared', async (repository, signal) => {
-      const found = await loadSnapshots(repository, options.snapshot, snapshotFilterOf(options));
+    const load = (repository: Repository): Promise<readonly StoredSnapshot[]> =>
+      loadSnapshots(repository, options.snapshot, snapshotFilterOf(options));
+    await withIndexedRepository(context, load, async ({ repository, index, reader, loaded }, signal) => {
       const order = options.reverse ? 1 : -1;
-      const snapshots = found.toSorted((a, b) => order * compareTimes(a.time, b.time));
-      const index = await loadIndex(repository);
-      const reader = openBlobReader(repository, index);
+      const snapshots = loaded.toSorted((a, b) => order * compareTimes(a.time, b.time));
       const objects = new Map<string, FoundObject>();
       let search: (snapshot: StoredSnapshot, root: Id) => Promise<void>;
       if (blob || tree || pack) {

@@ -4,14 +4,14 @@ import { loadNamedSnapshot, selectedTree } from '../../engine/look/find-snapshot
 import { listFolders } from '../../engine/look/list-folders.ts';
 import { type SortOrder, sortOrders } from '../../engine/look/sort-entries.ts';
 import { cleanPath } from '../../policy/clean-path.ts';
-import { openBlobReader } from '../../repository/blob-reader.ts';
-import { loadIndex } from '../../repository/index/blob-index.ts';
+import type { SelectedSnapshot } from '../../policy/snapshot-selection.ts';
+import type { Repository } from '../../repository/repository.ts';
 import { createByteLines } from '../byte-lines.ts';
 import { defineCommand } from '../command.ts';
+import { withIndexedRepository } from '../indexed-session.ts';
 import { jsonPrinter, type ListPrinter, ncduPrinter, sortedPrinter, textPrinter } from '../list-printers.ts';
 import { parseChoice } from '../option-values.ts';
 import { flag, valueOr } from '../options.ts';
-import { withRepository } from '../session.ts';
 import { latestFilterOptions, snapshotFilterOf } from '../snapshot-options.ts';
 
 export const command = defineCommand({
@@ -60,9 +60,9 @@ export const command = defineCommand({
         : textPrinter(output, lines, folders, style);
     if (sorted) printer = sortedPrinter(printer, options.sort, options.reverse);
 
-    await withRepository(context, 'shared', async (repository, signal) => {
-      const selected = await loadNamedSnapshot(repository, name, snapshotFilterOf(options));
-      const reader = openBlobReader(repository, await loadIndex(repository));
+    const load = (repository: Repository): Promise<SelectedSnapshot> =>
+      loadNamedSnapshot(repository, name, snapshotFilterOf(options));
+    await withIndexedRepository(context, load, async ({ reader, loaded: selected }, signal) => {
       const tree = await selectedTree(reader, selected);
       printer.begin({ ...selected.snapshot, tree });
       await listFolders(reader, tree, { folders, recursive: options.recursive }, printer, signal);

@@ -9,10 +9,12 @@ import { compressionFigures, measureRawData } from '../../engine/stats/raw-data.
 import { sizeHistogram } from '../../engine/stats/size-histogram.ts';
 import { collectUsedBlobs } from '../../engine/walk/used-blobs.ts';
 import type { Id } from '../../model/id.ts';
-import { type BlobReader, openBlobReader } from '../../repository/blob-reader.ts';
+import type { StoredSnapshot } from '../../model/snapshot.ts';
+import type { BlobReader } from '../../repository/blob-reader.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
 import { listFiles, type Repository } from '../../repository/repository.ts';
 import { defineCommand } from '../command.ts';
+import { withIndexedRepository } from '../indexed-session.ts';
 import { parseChoice } from '../option-values.ts';
 import { valueOr } from '../options.ts';
 import { showCounter } from '../progress.ts';
@@ -48,31 +50,34 @@ export const command = defineCommand({
   async run(context) {
     const { options, args, output, env } = context;
     const { mode } = options;
-    await withRepository(context, 'shared', async (repository, signal) => {
-      if (mode === 'debug') {
-        for (const line of await debugLines(repository)) output.warn(line);
-        return;
-      }
-      const snapshots = await loadSnapshots(repository, args, snapshotFilterOf(options));
-      const index = await loadIndex(repository);
-      const reader = openBlobReader(repository, index);
-      if (!output.json) output.line('scanning...');
-      const counter = createCounter(mode, repository, reader, index);
-      const progress = output.canUpdateStatus
-        ? showCounter(output, env, 'snapshots', snapshots.length)
-        : null;
-      try {
-        for (const snapshot of snapshots) {
-          await counter.add(treeOfSnapshot(snapshot), signal);
-          progress?.add(1);
+    if (mode === 'debug') {
+      for (const line of await withRepository(context, 'shared', debugLines)) output.warn(line);
+      return 0;
+    }
+    const load = (repository: Repository): Promise<readonly StoredSnapshot[]> =>
+      loadSnapshots(repository, args, snapshotFilterOf(options));
+    await withIndexedRepository(
+      context,
+      load,
+      async ({ repository, index, reader, loaded: snapshots }, signal) => {
+        if (!output.json) output.line('scanning...');
+        const counter = createCounter(mode, repository, reader, index);
+        const progress = output.canUpdateStatus
+          ? showCounter(output, env, 'snapshots', snapshots.length)
+          : null;
+        try {
+          for (const snapshot of snapshots) {
+            await counter.add(treeOfSnapshot(snapshot), signal);
+            progress?.add(1);
+          }
+        } finally {
+          progress?.stop();
         }
-      } finally {
-        progress?.stop();
-      }
-      const statistics = { snapshots: snapshots.length, ...counter.finish() };
-      if (output.json) output.line(statisticsJson(statistics));
-      else for (const line of statisticsLines(mode, statistics)) output.line(line);
-    });
+        const statistics = { snapshots: snapshots.length, ...counter.finish() };
+        if (output.json) output.line(statisticsJson(statistics));
+        else for (const line of statisticsLines(mode, statistics)) output.line(line);
+      },
+    );
     return 0;
   },
 });
