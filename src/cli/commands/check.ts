@@ -4,13 +4,14 @@ import type { CheckEvents, CheckNote, CheckReport, CheckStage } from '../../engi
 import { type DataSubset, parseDataSubset } from '../../engine/check/subset.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import { isAnySnapshot, type SnapshotFilter, selectSnapshots } from '../../policy/snapshot-selection.ts';
+import { checkUnderLock } from '../check-early.ts';
 import { showCheckProgress } from '../check-progress.ts';
 import { verdictLines } from '../check-verdict.ts';
 import { defineCommand } from '../command.ts';
 import { formatBytes, plural } from '../format.ts';
 import { flag, value } from '../options.ts';
 import type { Progress } from '../progress.ts';
-import { openSession, withSessionLock } from '../session.ts';
+import { openSession } from '../session.ts';
 import { snapshotFilterOf, snapshotFilterOptions } from '../snapshot-options.ts';
 import type { Output } from '../terminal.ts';
 
@@ -57,16 +58,16 @@ export const command = defineCommand({
     const select = selectionOf(args, snapshotFilterOf(options), output);
     const repository = await openSession(context);
     const printer = createPrinter(output, context.env);
-    const check = (signal: AbortSignal): Promise<CheckReport> =>
+    const check = (signal: AbortSignal, events: CheckEvents): Promise<CheckReport> =>
       checkRepository(
         repository,
         { readData, signal, unused: output.verbosity >= 2, ...(select ? { select } : {}) },
-        printer.events,
+        events,
       );
     // restic locks a repository that it checks exclusively, unless told to lock nothing.
     const report = await (global.noLock
-      ? check(context.signal)
-      : withSessionLock(context, repository, 'exclusive', check)
+      ? check(context.signal, printer.events)
+      : checkUnderLock(context, repository, printer.events, check)
     ).finally(printer.stop);
     printer.finish(report);
     if (report.errors > 0) throw checkFailure(report);
