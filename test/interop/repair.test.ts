@@ -72,14 +72,14 @@ const damages: Readonly<Record<string, readonly [damage: (repository: string) =>
 };
 
 /** Follows what `check` advises until it finds nothing more. Returns the commands. */
-function repair(repository: string, cwd: string): string[] {
+async function repair(repository: string, cwd: string): Promise<string[]> {
   const done: string[] = [];
   for (let round = 0; round < 4; round++) {
-    const checked = run(lifeboat(), ['check', '--read-data'], { repository });
+    const checked = await run(lifeboat(), ['check', '--read-data'], { repository });
     if (checked.status === 0) return done;
     assert.equal(checked.status, 1);
     for (const command of advised(checked)) {
-      succeed(lifeboat(), command, { repository, cwd });
+      await succeed(lifeboat(), command, { repository, cwd });
       done.push(command.slice(0, 2).join(' '));
     }
   }
@@ -105,24 +105,24 @@ for (const version of ['1', '2']) {
         contents.set(name, random.bytes(2000 + random.below(5000)));
         writeFileSync(join(source, name), contents.get(name)!);
       }
-      succeed(systemRestic, ['init', '--repository-version', version], { repository: sound });
+      await succeed(systemRestic, ['init', '--repository-version', version], { repository: sound });
       await cheapen(sound);
-      succeed(systemRestic, ['backup', '.'], { repository: sound, cwd: source });
+      await succeed(systemRestic, ['backup', '.'], { repository: sound, cwd: source });
     });
 
     // The versions differ in the encoding of files only: of the older one, one pack is enough.
     const chosen = Object.entries(damages).filter(([what]) => version === '2' || what.includes('in a pack'));
     for (const [what, [damage, whole]] of chosen) {
-      test(`is sound to restic again where ${what}, with all that was left`, () => {
+      test(`is sound to restic again where ${what}, with all that was left`, async () => {
         const folder = mkdtempSync(join(scratch, 'case-'));
         const repository = join(folder, 'repository');
         cpSync(sound, repository, { recursive: true });
         damage(repository);
-        assert.ok(repair(repository, folder).length > 0);
+        assert.ok((await repair(repository, folder)).length > 0);
 
-        succeed(systemRestic, ['check', '--read-data'], { repository });
+        await succeed(systemRestic, ['check', '--read-data'], { repository });
         const target = join(folder, 'restored');
-        succeed(systemRestic, ['restore', 'latest', '--target', target], { repository });
+        await succeed(systemRestic, ['restore', 'latest', '--target', target], { repository });
         const restored = globSync('**/file *', { cwd: target }).map((path) => join(target, path));
         const same = restored.filter((path) => readFileSync(path).equals(contents.get(basename(path))!));
         assert.equal(restored.length, files, 'every file is there, if only its name');
@@ -130,14 +130,16 @@ for (const version of ['1', '2']) {
       });
     }
 
-    test('gives back folders of a forgotten snapshot that restic can read', () => {
+    test('gives back folders of a forgotten snapshot that restic can read', async () => {
       const folder = mkdtempSync(join(scratch, 'case-'));
       const repository = join(folder, 'repository');
       cpSync(sound, repository, { recursive: true });
       rmSync(only(repository, 'snapshots'));
-      assert.match(succeed(lifeboat(), ['recover'], { repository }), /saved new snapshot/);
-      succeed(systemRestic, ['check', '--read-data'], { repository });
-      const names = linesOf(succeed(systemRestic, ['ls', '--tag', 'recovered', 'latest'], { repository }));
+      assert.match(await succeed(lifeboat(), ['recover'], { repository }), /saved new snapshot/);
+      await succeed(systemRestic, ['check', '--read-data'], { repository });
+      const names = linesOf(
+        await succeed(systemRestic, ['ls', '--tag', 'recovered', 'latest'], { repository }),
+      );
       assert.equal(names.filter((line) => line.includes('/file ')).length, files);
     });
   });
