@@ -1,21 +1,20 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LifeboatError } from '../../src/core/errors.ts';
-import { removeLocks } from '../../src/repository/lock.ts';
 import { listFiles } from '../../src/repository/repository.ts';
-import { localStorage } from '../../src/storage/local/local.ts';
 import { type Random, randomOf, seed } from '../random.ts';
-import { runOperation } from './child.ts';
-import { type Fault, faultyStorage, type Operation } from './faulty-storage.ts';
+import { forgetFaults, localStorage, scriptFaults } from './faulty-local.ts';
+import type { Fault, Operation } from './faulty-storage.ts';
 import { crashOperations } from './operations.ts';
-import { openCopy, type Prepared, prepare } from './prepared.ts';
+import { type Prepared, prepare } from './prepared.ts';
+import { runCommand } from './run-command.ts';
+import { setUp } from './set-up.ts';
 import { resticFindsItSound, snapshotsAreWhole } from './verify.ts';
 
 /** As the kills, but the process lives on and must say that something went wrong. */
 const soak = process.env.LIFEBOAT_SOAK === '1';
-const pointsPerOperation = 10;
+const pointsPerOperation = 5;
 const pointsAtOnce = 4;
 /** An operation that has not ended by then hangs. */
 const hangsAfterMs = 30_000;
@@ -41,62 +40,65 @@ function faultsAt({ number: at, name }: Operation, random: Random): PointFault[]
 let prepared: Prepared;
 before(async () => {
   prepared = await prepare('fail');
+  process.chdir(prepared.workingFolder);
 });
 after(() => prepared.remove());
 
-async function failAndRepeat(name: string, fault: PointFault, operation: Operation): Promise<void> {
-  const { template, remains, tolerates = () => false } = crashOperations[name]!;
-  const path = prepared.copy(template);
-  const task = { operation: name, repository: path, source: prepared.source, faults: [] };
-  const storage = faultyStorage(localStorage(path), [fault]);
+async function failAndRepeat(name: string, fault: PointFault, { key }: Operation): Promise<void> {
+  const operation = crashOperations[name]!;
+  const { context, expected, atEnd, remove } = setUp(prepared, operation);
+  const path = context.repository;
+  const storage = scriptFaults(path, [fault]);
   try {
     const outcome = await Promise.race([
-      runOperation(task, storage).then(
+      operation.run(context).then(
         () => 'done' as const,
         (error: unknown) => error,
       ),
       sleep(hangsAfterMs, 'hangs' as const, { ref: false }),
     ]);
+    forgetFaults(path);
     assert.notEqual(outcome, 'hangs');
-    const met = storage.operations.length >= fault.at;
-    const harmless = !met || tolerates(storage.operations[fault.at - 1]!);
-    if (outcome === 'done') assert.ok(harmless, 'ended as if nothing had happened');
+    const met = storage.operations[fault.at - 1];
+    if (outcome === 'done') assert.ok(!met || operation.tolerates?.(met), 'ended as if nothing had happened');
     else assert.ok(outcome instanceof LifeboatError && outcome.code !== 'internal', String(outcome));
 
-    await snapshotsAreWhole(path, prepared, remains(prepared));
-    await resticFindsItSound(path);
+    if (!operation.repairs) {
+      await snapshotsAreWhole(path, prepared, expected);
+      await resticFindsItSound(path);
+    }
+    const couldUnlock = fault.kind !== 'gone' && !key.startsWith('locks/') && !met?.key.startsWith('locks/');
     const locks = await listFiles(localStorage(path), 'locks');
-    const couldUnlock = fault.kind !== 'gone' && !operation.key.startsWith('locks/');
-    if (couldUnlock && met) assert.deepEqual(locks, [], 'a failure leaves no lock behind');
-    await removeLocks(await openCopy(path), true);
+    if (couldUnlock) assert.deepEqual(locks, [], 'a failure leaves no lock behind');
+    await runCommand(['unlock', '--remove-all', '--repo', path]);
 
-    await runOperation(task);
-    await snapshotsAreWhole(path, prepared, remains(prepared));
+    await operation.run(context);
+    await snapshotsAreWhole(path, prepared, atEnd);
     await resticFindsItSound(path);
   } finally {
-    rmSync(path, { recursive: true, force: true });
+    forgetFaults(path);
+    remove();
   }
 }
 
 describe(`an operation whose storage fails says so and harms nothing (LIFEBOAT_SEED=${seed})`, () => {
-  for (const name of Object.keys(crashOperations)) {
+  for (const [name, operation] of Object.entries(crashOperations)) {
     test(name, async (t) => {
-      const path = prepared.copy(crashOperations[name]!.template);
-      const storage = faultyStorage(localStorage(path), []);
-      await runOperation({ operation: name, repository: path, source: prepared.source, faults: [] }, storage);
+      const { context, remove } = setUp(prepared, operation);
+      const storage = scriptFaults(context.repository, []);
+      await operation.run(context);
+      remove();
       const random = randomOf(`fail ${name}`);
-      const all = storage.operations.flatMap((operation) =>
-        faultsAt(operation, random).map((fault) => ({ fault, operation })),
-      );
-      const waiting = soak ? [...all] : random.sample(all, pointsPerOperation);
+      const all = storage.operations.flatMap((at) => faultsAt(at, random).map((fault) => ({ fault, at })));
+      const waiting = soak ? [...all] : random.sample(all, operation.isSlow ? 3 : pointsPerOperation);
       t.diagnostic(
         `${storage.operations.length} storage operations, ${waiting.length} of ${all.length} faults`,
       );
       const runSome = async (): Promise<void> => {
         for (let next = waiting.shift(); next; next = waiting.shift()) {
-          const { fault, operation } = next;
-          await failAndRepeat(name, fault, operation).catch((error: unknown) => {
-            throw new Error(`${JSON.stringify(fault)} at ${operation.name} ${operation.key}`, {
+          const { fault, at } = next;
+          await failAndRepeat(name, fault, at).catch((error: unknown) => {
+            throw new Error(`${JSON.stringify(fault)} at ${at.name} ${at.key}`, {
               cause: error,
             });
           });

@@ -1,30 +1,39 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { removeLocks } from '../../src/repository/lock.ts';
 import { listFiles } from '../../src/repository/repository.ts';
 import { type Random, randomOf, seed } from '../random.ts';
-import { runOperation } from './child.ts';
+import { localStorage } from './faulty-local.ts';
 import type { Fault, Operation } from './faulty-storage.ts';
-import { crashOperations } from './operations.ts';
-import { openCopy, type Prepared, prepare } from './prepared.ts';
+import { type CrashOperation, crashOperations } from './operations.ts';
+import { type Prepared, prepare } from './prepared.ts';
 import { runChild } from './run-child.ts';
-import { resticFindsItSound, resticRestores, snapshotsAreWhole } from './verify.ts';
+import { runCommand } from './run-command.ts';
+import { setUp } from './set-up.ts';
+import {
+  checkFindsItSound,
+  type Expectation,
+  resticFindsItSound,
+  resticRestores,
+  snapshotsAreWhole,
+} from './verify.ts';
 
 /**
  * Each operation is killed by SIGKILL at its storage operations: before one, after one, and for a save also in
  * the middle. `npm test` takes a sample; with LIFEBOAT_SOAK every point is taken.
  */
 const soak = process.env.LIFEBOAT_SOAK === '1';
-const pointsPerOperation = 8;
+const pointsPerOperation = 5;
 /** Lock acquisition sleeps and children start slowly, so more at once than there are processors. */
 const pointsAtOnce = 4;
 
 type KillPoint = Extract<Fault, { kind: 'kill' }>;
 
 /** Where to kill. Reads leave no trace, so only with LIFEBOAT_SOAK are the points around them taken as well. */
-function killPoints(operations: readonly Operation[], random: Random): KillPoint[] {
+function killPoints(
+  operations: readonly Operation[],
+  random: Random,
+  { isSlow = false }: CrashOperation,
+): KillPoint[] {
   const points: KillPoint[] = [];
   for (const { number: at, name } of operations) {
     const writes = name === 'save' || name === 'remove';
@@ -32,49 +41,54 @@ function killPoints(operations: readonly Operation[], random: Random): KillPoint
     if (name === 'save') points.push({ kind: 'kill', at, when: 'middle' });
     if (writes) points.push({ kind: 'kill', at, when: 'after' });
   }
-  return soak ? points : random.sample(points, pointsPerOperation);
+  return soak ? points : random.sample(points, isSlow ? 3 : pointsPerOperation);
 }
 
 let prepared: Prepared;
 before(async () => {
   prepared = await prepare('crash');
+  process.chdir(prepared.workingFolder);
 });
 after(() => prepared.remove());
 
-async function killAndRepeat(name: string, point: KillPoint, generation: number): Promise<void> {
-  const { template, remains } = crashOperations[name]!;
-  const trees = remains(prepared);
-  const path = prepared.copy(template);
-  const task = { operation: name, repository: path, source: prepared.source };
+async function killAndRepeat(name: string, point: KillPoint, number: number): Promise<void> {
+  const operation = crashOperations[name]!;
+  const { context, expected, atEnd, remove } = setUp(prepared, operation);
+  const path = context.repository;
+  const soundNow = async (expectation: Expectation): Promise<void> => {
+    await snapshotsAreWhole(path, prepared, expectation);
+    await resticFindsItSound(path);
+    await checkFindsItSound(path);
+  };
   try {
-    const end = await runChild({ ...task, faults: [point] }, join(prepared.folder, 'compiled'));
+    const end = await runChild(prepared, { operation: name, faults: [point], ...context });
     // Storage operations that run at once come in another order each time: the last one may be missed.
     assert.ok(end.signal === 'SIGKILL' || end.status === 0, `ended with ${end.status}: ${end.stderr}`);
-    await snapshotsAreWhole(path, prepared, trees);
-    await resticFindsItSound(path);
-    const restorable = prepared.trees.indexOf(trees[generation % trees.length]!);
-    if (restorable >= 0) await resticRestores(path, prepared, restorable);
-
-    await removeLocks(await openCopy(path), false);
-    assert.deepEqual(await listFiles((await openCopy(path)).storage, 'locks'), [], 'the stale lock is gone');
-    await runOperation({ ...task, faults: [] });
-    await snapshotsAreWhole(path, prepared, trees);
-    await resticFindsItSound(path);
+    if (!operation.repairs) {
+      await soundNow(expected);
+      const { trees } = expected;
+      if (trees.length > 0)
+        await resticRestores(path, prepared, prepared.trees.indexOf(trees[number % trees.length]!));
+    }
+    for (const place of [path, context.other]) {
+      await runCommand(['unlock', '--repo', place]);
+      assert.deepEqual(await listFiles(localStorage(place), 'locks'), [], 'the stale lock is gone');
+    }
+    await operation.run(context);
+    await soundNow(atEnd);
   } finally {
-    rmSync(path, { recursive: true, force: true });
+    remove();
   }
 }
 
 describe(`a repository survives a kill at every storage operation (LIFEBOAT_SEED=${seed})`, () => {
-  for (const name of Object.keys(crashOperations)) {
+  for (const [name, operation] of Object.entries(crashOperations)) {
     test(`of ${name}`, async (t) => {
-      const path = prepared.copy(crashOperations[name]!.template);
-      const whole = await runChild(
-        { operation: name, repository: path, source: prepared.source, faults: [] },
-        join(prepared.folder, 'compiled'),
-      );
+      const { context, remove } = setUp(prepared, operation);
+      const whole = await runChild(prepared, { operation: name, faults: [], ...context });
       assert.equal(whole.status, 0, whole.stderr);
-      const points = killPoints(whole.operations, randomOf(`kill ${name}`));
+      remove();
+      const points = killPoints(whole.operations, randomOf(`kill ${name}`), operation);
       t.diagnostic(`${whole.operations.length} storage operations, killed at ${points.length} points`);
       const waiting = [...points.entries()];
       const runSome = async (): Promise<void> => {

@@ -13,25 +13,33 @@ import { join } from 'node:path';
 import type { Id } from '../../src/model/id.ts';
 import { openBlobReader } from '../../src/repository/blob-reader.ts';
 import { loadIndex } from '../../src/repository/index/blob-index.ts';
-import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import { keyOf } from '../../src/repository/layout.ts';
+import { listFiles, openRepository, type Repository } from '../../src/repository/repository.ts';
 import { listSnapshots, removeSnapshot } from '../../src/repository/snapshots.ts';
 import { localStorage } from '../../src/storage/local/local.ts';
 import { type Random, randomOf, seed } from '../random.ts';
 import { backUp } from '../repositories/backup.ts';
 import { createCheapRepository, testPassword } from '../repositories/cheap.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { runCommand } from './run-command.ts';
 
 /**
  * Repositories made once and copied for each crash: `base` has three snapshots of a folder that changed in
  * between; `forgotten` is the same without the first, so that packs hold what nobody needs; `empty` can take
- * copies, as it cuts files at the same places.
+ * copies, as it cuts files at the same places; `lost-index` lacks an index file; `lost-pack` lacks a pack, and
+ * its index knows that.
  */
-export type Template = 'base' | 'forgotten' | 'empty';
+export type Template = 'base' | 'forgotten' | 'empty' | 'lost-index' | 'lost-pack';
 
 export interface Prepared {
   readonly folder: string;
   /** The folder that was backed up; it has changed since the last snapshot. */
   readonly source: string;
+  /** Where commands run that leave files in their working folder. */
+  readonly workingFolder: string;
+  readonly passwordFile: string;
+  /** IDs of the snapshots of `base`, oldest first. */
+  readonly snapshots: readonly Id[];
   /** Root trees of the snapshots of `base`, oldest first. */
   readonly trees: readonly Id[];
   /** What each of these trees must give back. */
@@ -84,6 +92,15 @@ function workFolder(): string {
   }
 }
 
+/** Copies a repository and deletes a file of some kind in the copy. */
+async function loseFile(from: string, to: string, kind: 'index' | 'data'): Promise<void> {
+  cpSync(from, to, { recursive: true });
+  const storage = localStorage(to);
+  const files = await listFiles(storage, kind);
+  const largest = files.reduce((one, other) => (other.size > one.size ? other : one));
+  await storage.remove(keyOf(kind, largest.id));
+}
+
 export async function prepare(name: string): Promise<Prepared> {
   const folder = workFolder();
   const random = randomOf(name, seed);
@@ -108,13 +125,23 @@ export async function prepare(name: string): Promise<Prepared> {
 
   cpSync(pathOf('base'), pathOf('forgotten'), { recursive: true });
   await removeSnapshot(await openCopy(pathOf('forgotten')), snapshots[0]!.id);
+  await loseFile(pathOf('base'), pathOf('lost-index'), 'index');
+  await loseFile(pathOf('base'), pathOf('lost-pack'), 'data');
+  await runCommand(['repair', 'index', '--repo', pathOf('lost-pack')]);
   const { chunkerPolynomial } = base.config;
   await createCheapRepository(localStorage(pathOf('empty')), { chunkerPolynomial });
 
+  const passwordFile = join(folder, 'password');
+  writeFileSync(passwordFile, testPassword);
+  const workingFolder = join(folder, 'working');
+  mkdirSync(workingFolder);
   let copies = 0;
   return {
     folder,
     source,
+    workingFolder,
+    passwordFile,
+    snapshots: snapshots.map(({ id }) => id),
     trees,
     fingerprints,
     contents,

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { ChildTask } from './child.ts';
 import type { Operation } from './faulty-storage.ts';
+import type { Prepared } from './prepared.ts';
 
 export interface ChildEnd {
   /** Null where a signal ended it. */
@@ -14,11 +15,17 @@ export interface ChildEnd {
 
 const childProgram = join(import.meta.dirname, 'child.ts');
 
-/** Runs an operation in a process of its own. `cacheFolder` keeps compiled modules from one child to the next. */
-export function runChild(task: ChildTask, cacheFolder: string): Promise<ChildEnd> {
+/** Runs an operation in a process of its own. */
+export function runChild(prepared: Prepared, task: ChildTask): Promise<ChildEnd> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [childProgram, JSON.stringify(task)], {
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_COMPILE_CACHE: cacheFolder },
+      cwd: prepared.workingFolder,
+      // Compiled modules are kept from one child to the next.
+      env: {
+        PATH: process.env.PATH,
+        HOME: prepared.folder,
+        NODE_COMPILE_CACHE: join(prepared.folder, 'compiled'),
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let stdout = '';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkRepository } from '../../src/engine/check/check.ts';
 import type { Id } from '../../src/model/id.ts';
 import { openBlobReader } from '../../src/repository/blob-reader.ts';
 import { loadIndex } from '../../src/repository/index/blob-index.ts';
@@ -33,23 +34,49 @@ export async function resticFindsItSound(path: string): Promise<void> {
   assert.equal(status, 0, `restic check --read-data says:\n${output}`);
 }
 
-/** Asserts that all snapshots can be read, that none of these trees lost its last one, and all give back what they held. */
+/** What must be true of the snapshots of a repository. */
+export interface Expectation {
+  /** Trees of which there must be a snapshot. */
+  readonly trees: readonly Id[];
+  /** Snapshots that must be there, or one that names them as its original. */
+  readonly originals: readonly Id[];
+}
+
+/** Asserts that what is expected is there, and that every snapshot can be read and gives back what it held. */
 export async function snapshotsAreWhole(
   path: string,
   prepared: Prepared,
-  remains: readonly Id[],
+  { trees, originals }: Expectation,
 ): Promise<void> {
   const repository = await openCopy(path);
   const { snapshots } = await listSnapshots(repository);
-  const present = new Set(snapshots.map(({ tree }) => tree));
-  for (const tree of remains)
+  const present = new Set(snapshots.map(({ tree }) => tree as Id));
+  for (const tree of trees)
     assert.ok(present.has(tree), `the snapshot of generation ${prepared.trees.indexOf(tree)} is gone`);
-  const reader = openBlobReader(repository, await loadIndex(repository));
-  for (const tree of present) {
-    const found = await fingerprintOf(reader, tree as Id);
-    const expected = prepared.fingerprints.get(tree as Id);
-    if (expected) assert.equal(found, expected, 'a snapshot does not hold what it held');
+  const known = new Set(snapshots.map(({ id, original }) => original ?? id));
+  for (const id of originals) assert.ok(known.has(id), `snapshot ${id} is gone, and nothing took its place`);
+  const index = await loadIndex(repository);
+  const reader = openBlobReader(repository, index);
+  try {
+    for (const tree of present) {
+      const found = await fingerprintOf(reader, tree);
+      const expected = prepared.fingerprints.get(tree);
+      if (expected) assert.equal(found, expected, 'a snapshot does not hold what it held');
+    }
+  } finally {
+    reader.close();
   }
+}
+
+/** Asserts that Lifeboat's own check finds nothing wrong, every byte read. */
+export async function checkFindsItSound(path: string): Promise<void> {
+  const problems: string[] = [];
+  const { errors } = await checkRepository(
+    await openCopy(path),
+    { readData: { kind: 'all' } },
+    { problem: ({ message }) => problems.push(message) },
+  );
+  assert.deepEqual({ errors, problems }, { errors: 0, problems: [] });
 }
 
 /** Asserts that stock restic restores a generation as it was, file by file. */
