@@ -54,6 +54,8 @@ export interface BlobEncoder {
 const sampleFromBytes = 64 * 1024;
 const sampleBytes = 8 * 1024;
 const sampleCount = 3;
+/** Data that shrinks to less than this, such as pages of a database, is compressed with its own parameters. */
+const repetitiveRatio = 0.2;
 /** A sample must shrink at least to this part of its size for its blob to be worth compressing. */
 const worthwhileRatio = 0.985;
 
@@ -64,6 +66,9 @@ export function createBlobEncoder(
   compression: Compression,
 ): BlobEncoder {
   let compressor: Compressor | null = null;
+  let repetitive: Compressor | null = null;
+  /** Compressed by uncompressed size of the blob before. */
+  let lastRatio = 1;
   const decompressor = createDecompressor();
   const digest = Buffer.allocUnsafeSlow(32);
   let opened = Buffer.alloc(0);
@@ -86,11 +91,15 @@ export function createBlobEncoder(
     if (compression === 'off' && type === 'data') return 0;
     compressor ??= createCompressor(compression === 'off' ? 'auto' : compression);
     if (type === 'data' && compression !== 'max' && looksIncompressible(plaintext, compressor)) return 0;
-    const written = compressor.compress(
+    // What lies in one file is much alike: the blob before tells which parameters suit this one.
+    const isRepetitive = compression === 'auto' && lastRatio < repetitiveRatio;
+    if (isRepetitive) repetitive ??= createCompressor('repetitive');
+    const written = (isRepetitive ? repetitive! : compressor).compress(
       plaintext,
       target.subarray(0, offset + compressedBytesMax(plaintext.length)),
       offset,
     );
+    lastRatio = written > 0 ? written / plaintext.length : 1;
     // A frame as large as its content saves nothing and costs a decompression at each restore. Trees are
     // always compressed in version 2: restic's prune takes the others for leftovers of version 1.
     return written > 0 && (type === 'tree' || written < plaintext.length) ? written : 0;
