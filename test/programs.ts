@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { testPassword } from './repositories/cheap.ts';
 
 /** Lifeboat, restic and rustic as programs, all told in the same way which repository to work on. */
@@ -106,16 +108,45 @@ export function run(program: Program, args: readonly string[], options: RunOptio
   return { status: status ?? -1, stdout: stdout.toString(), stderr: stderr.toString() };
 }
 
-/** Runs a program that must succeed without a complaint. @returns what it printed. */
+/** Runs a program that must succeed. @returns what it printed. */
 export function succeed(program: Program, args: readonly string[], options: RunOptions = {}): string {
-  const { status, stdout, stderr } = run(program, args, options);
+  return outputOf(run(program, args, options), program, args);
+}
+
+/** As `run`, while others go on. */
+export async function runAsync(
+  program: Program,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Ended> {
+  const child = start(program, args, options);
+  // A program that ends before it has read everything is not a failure here.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(options.input ?? '');
+  return ended(child);
+}
+
+/** As `succeed`, while others go on. */
+export async function succeedAsync(
+  program: Program,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<string> {
+  return outputOf(await runAsync(program, args, options), program, args);
+}
+
+function outputOf({ status, stdout, stderr }: Ended, program: Program, args: readonly string[]): string {
   assert.equal(status, 0, `${program.name} ${args.join(' ')} ended with ${status}\n${stdout}${stderr}`);
   return stdout;
 }
 
 /** What a program that must succeed prints with --json, as a document. */
-export function json<T>(program: Program, args: readonly string[], options: RunOptions = {}): T {
-  return JSON.parse(succeed(program, ['--json', ...args], options)) as T;
+export async function json<T>(
+  program: Program,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<T> {
+  return JSON.parse(await succeedAsync(program, ['--json', ...args], options)) as T;
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -126,15 +157,25 @@ export function jsonLines(program: Program, args: readonly string[], options: Ru
   return linesOf(printed).map((line) => JSON.parse(line) as JsonObject);
 }
 
-export function linesOf(text: string): string[] {
-  return text.split('\n').filter((line) => line !== '');
+export function linesOf(output: string): string[] {
+  return output.split('\n').filter((line) => line !== '');
 }
 
 /** Starts a program and leaves it running. */
-export function start(program: Program, args: readonly string[], options: RunOptions = {}) {
-  return spawn(program.path, allArguments(program, args), {
-    cwd: options.cwd,
-    env: environment(options),
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+export function start(
+  program: Program,
+  args: readonly string[],
+  options: RunOptions = {},
+): ChildProcessWithoutNullStreams {
+  return spawn(program.path, allArguments(program, args), { cwd: options.cwd, env: environment(options) });
+}
+
+/** Waits for the end of a program that was started. */
+export async function ended(child: ChildProcessWithoutNullStreams): Promise<Ended> {
+  const [stdout, stderr, [status]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ]);
+  return { status: status ?? -1, stdout, stderr };
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ByteString } from '../../src/core/bytestring.ts';
@@ -13,8 +13,8 @@ import {
   missing,
   type Program,
   password,
-  run,
-  succeed,
+  runAsync,
+  succeedAsync,
 } from '../programs.ts';
 import { createCheapRepository } from '../repositories/cheap.ts';
 import { cheapen } from '../repositories/cheapen.ts';
@@ -87,7 +87,7 @@ export async function fill(
         String(version),
         ...(from ? ['--copy-chunker-params'] : []),
       ];
-      succeed(maker, args, { repository, ...(from && { from }) });
+      await succeedAsync(maker, args, { repository, ...(from && { from }) });
       await cheapen(repository);
     }
     chunkerPolynomial ??= (await openCheaply(repository)).config.chunkerPolynomial;
@@ -100,8 +100,10 @@ export async function fill(
   for (const change of [() => undefined, changeFiles]) {
     change(files);
     states.push(treeState(files));
-    for (const { maker, repository, compression } of repositories)
-      succeed(maker, backup(compression), { repository, cwd: scratch });
+    const fillings = repositories.map(({ maker, repository, compression }) =>
+      succeedAsync(maker, backup(compression), { repository, cwd: scratch }),
+    );
+    await Promise.all(fillings);
   }
   return { folder: { parent: scratch, states }, repositories };
 }
@@ -113,23 +115,24 @@ export interface Snapshot extends JsonObject {
   readonly tags?: readonly string[];
 }
 
-export const snapshotsOf = (program: Program, repository: string): Snapshot[] =>
-  json<Snapshot[]>(program, ['snapshots'], { repository });
+export const snapshotsOf = (program: Program, repository: string): Promise<Snapshot[]> =>
+  json<Snapshot[]>(program, ['snapshots', '--no-lock'], { repository });
 
-/** Asserts that a program finds a repository whole, every byte read. */
-export function assertSound(program: Program, repository: string): void {
-  assert.match(succeed(program, ['check', '--read-data'], { repository }), /no errors were found/i);
+/** Asserts that a program finds a repository whole, every byte read. What only reads need not wait for a lock. */
+export async function assertSound(program: Program, repository: string): Promise<void> {
+  const printed = await succeedAsync(program, ['check', '--read-data', '--no-lock'], { repository });
+  assert.match(printed, /no errors were found/i);
 }
 
 /** Asserts that what a program restores of a snapshot is what was backed up. */
-function assertRestores(
+async function assertRestores(
   user: Program,
   repository: string,
   snapshot: string,
   state: Folder['states'][0],
-): void {
+): Promise<void> {
   const target = `${repository}-restored-${restores++}`;
-  succeed(user, ['restore', snapshot, '--target', target], { repository });
+  await succeedAsync(user, ['restore', '--no-lock', snapshot, '--target', target], { repository });
   assert.deepEqual(stateDifferences(state, treeState(join(target, 'files'))), []);
 }
 let restores = 0;
@@ -143,9 +146,9 @@ function assertCovers(found: readonly JsonObject[], known: readonly JsonObject[]
   });
 }
 
-/** Steps that a version of a program may not have yet. */
-function knows(program: Program, command: string): boolean {
-  return run(program, [command, '--help']).status === 0;
+/** Whether a program has a command; an old restic may lack one. */
+async function knows(program: Program, command: string): Promise<boolean> {
+  return program.name === 'lifeboat' || (await runAsync(program, [command, '--help'])).status === 0;
 }
 
 /**
@@ -159,96 +162,100 @@ export async function interplay(
   const { repository, maker, compression } = filled;
   const { parent, states } = folder;
   const at = { repository, cwd: parent };
-  const [first, second] = snapshotsOf(maker, repository);
+  const [first, second] = await snapshotsOf(maker, repository);
   assert.ok(first && second);
   const [lifeboat, peer] = maker.name === 'lifeboat' ? [maker, user] : [user, maker];
 
   await t.test('checks it, every byte read', () => assertSound(user, repository));
 
-  await t.test('lists its snapshots and what is in them', () => {
-    assertCovers(snapshotsOf(lifeboat, repository), snapshotsOf(peer, repository));
-    for (const { id } of [first, second])
-      assertCovers(jsonLines(lifeboat, ['ls', id], at), jsonLines(peer, ['ls', id], at));
+  await t.test('lists its snapshots and what is in them', async () => {
+    assertCovers(await snapshotsOf(lifeboat, repository), await snapshotsOf(peer, repository));
+    for (const { id } of [first, second]) {
+      const list = ['ls', '--no-lock', id];
+      assertCovers(await jsonLines(lifeboat, list, at), await jsonLines(peer, list, at));
+    }
+    const text = readFileSync(join(parent, 'files/data/text'), 'utf8');
+    assert.equal(await succeedAsync(user, ['dump', '--no-lock', 'latest', '/files/data/text'], at), text);
   });
 
-  await t.test('restores its snapshots bit by bit, with all metadata', () => {
-    for (const [i, { id }] of [first, second].entries()) assertRestores(user, repository, id, states[i]!);
+  await t.test('restores its snapshots bit by bit, with all metadata', async () => {
+    await assertRestores(user, repository, first.id, states[0]!);
+    await assertRestores(user, repository, second.id, states[1]!);
   });
 
-  await t.test('backs up on top of it and stores nothing twice', () => {
-    const lines = jsonLines(user, backup(compression), at);
-    const summary = lines.at(-1)!;
-    const { files_new, files_changed, data_blobs, tree_blobs, data_added } = summary;
-    assert.deepEqual(
-      { files_new, files_changed, data_blobs, tree_blobs, data_added },
-      { files_new: 0, files_changed: 0, data_blobs: 0, tree_blobs: 0, data_added: 0 },
-    );
-    const third = snapshotsOf(maker, repository)[2];
+  await t.test('backs up on top of it and stores nothing twice', async () => {
+    const lines = await jsonLines(user, backup(compression), at);
+    const { files_new, files_changed, data_blobs, tree_blobs, data_added } = lines.at(-1)!;
+    const added = { files_new, files_changed, data_blobs, tree_blobs, data_added };
+    assert.deepEqual(added, { files_new: 0, files_changed: 0, data_blobs: 0, tree_blobs: 0, data_added: 0 });
+    const [, , third] = await snapshotsOf(maker, repository);
     assert.equal(third?.tree, second.tree);
     assert.equal(third?.parent, second.id);
-    assertSound(maker, repository);
+    await assertSound(maker, repository);
   });
 
-  if (knows(user, 'tag'))
-    await t.test('tags its snapshots', () => {
-      succeed(user, ['tag', '--add', 'kept,of two', first.id], at);
-      const tagged = snapshotsOf(maker, repository).find(({ tree }) => tree === first.tree);
-      assert.deepEqual(tagged?.tags, ['kept', 'of two']);
-    });
+  await t.test('tags its snapshots', async () => {
+    await succeedAsync(user, ['tag', '--add', 'kept,of two', first.id], at);
+    const tagged = (await snapshotsOf(maker, repository)).find(({ tree }) => tree === first.tree);
+    assert.deepEqual(tagged?.tags, ['kept', 'of two']);
+  });
 
-  if (knows(user, 'copy'))
-    await t.test('copies its snapshots', async () => {
-      const { config } = await openCheaply(repository);
-      const copy = `${repository}-copy`;
-      const { version, chunkerPolynomial } = config;
-      await createCheapRepository(localStorage(copy), { version, chunkerPolynomial });
-      succeed(user, ['copy', '--compression', compression], { ...at, repository: copy, from: repository });
-      const trees = (path: string): string[] =>
-        snapshotsOf(maker, path)
-          .map(({ tree }) => tree)
-          .sort();
-      assert.deepEqual(trees(copy), trees(repository));
-      assertSound(maker, copy);
-      assertRestores(maker, copy, 'latest', states[1]!);
-    });
+  await t.test('copies its snapshots', async () => {
+    const { version, chunkerPolynomial } = (await openCheaply(repository)).config;
+    const copy = `${repository}-copy`;
+    await createCheapRepository(localStorage(copy), { version, chunkerPolynomial });
+    const args = ['copy', '--compression', compression];
+    await succeedAsync(user, args, { ...at, repository: copy, from: repository });
+    const trees = async (path: string): Promise<string[]> =>
+      (await snapshotsOf(maker, path)).map(({ tree }) => tree).sort();
+    assert.deepEqual(await trees(copy), await trees(repository));
+    await assertSound(maker, copy);
+    await assertRestores(maker, copy, 'latest', states[1]!);
+  });
 
-  if (knows(user, 'rewrite'))
-    await t.test('rewrites its snapshots', () => {
-      succeed(user, ['rewrite', '--exclude', '/files/data/large', '--forget', second.id], at);
-      const rewritten = snapshotsOf(maker, repository).find(({ original }) => original === second.id);
+  if (await knows(user, 'rewrite'))
+    await t.test('rewrites its snapshots', async () => {
+      await succeedAsync(user, ['rewrite', '--exclude', '/files/data/large', '--forget', second.id], at);
+      const snapshots = await snapshotsOf(maker, repository);
+      const rewritten = snapshots.find(({ original }) => original === second.id);
       assert.ok(rewritten);
       const without = [...states[1]!].filter(([name]) => name !== 'data/large');
-      assertRestores(maker, repository, rewritten.id, new Map(without));
+      await assertRestores(maker, repository, rewritten.id, new Map(without));
     });
 
-  await t.test('forgets and prunes', () => {
-    succeed(user, ['forget', '--keep-last', '1', '--group-by', '', '--prune', '--max-unused', '0'], at);
-    const left = snapshotsOf(maker, repository);
-    assert.equal(left.length, 1);
-    assertSound(maker, repository);
-    assertSound(user, repository);
-    const { blobs } = json<{ blobs: { unused: number } }>(lifeboat, ['prune', '--dry-run'], at);
+  await t.test('forgets and prunes', async () => {
+    const keep = ['--keep-last', '1', '--group-by', ''];
+    await succeedAsync(user, ['forget', ...keep, '--prune', '--max-unused', '0'], at);
+    assert.equal((await snapshotsOf(maker, repository)).length, 1);
+    await assertSound(maker, repository);
+    await assertSound(user, repository);
+    const { blobs } = await json<{ blobs: { unused: number } }>(lifeboat, ['prune', '--dry-run'], at);
     assert.equal(blobs.unused, 0);
   });
 }
 
+/** How many repositories are worked on at once: more than cores, as commands wait for their locks to settle. */
+const concurrency = 4;
+
 /** Each program uses what the other made, in every variant. */
 export function interplayBothWays(ours: Program, theirs: Program, scratch: string): void {
-  test(`repositories of Lifeboat and ${theirs.name}`, { skip: missing(theirs) }, async (t) => {
+  const name = `repositories of Lifeboat and ${theirs.name}`;
+  test(name, { skip: missing(theirs), concurrency }, async (t) => {
     const { folder, repositories } = await fill(scratch, [theirs, ours]);
 
-    await t.test('hold the same trees, as both cut, encode and name everything alike', () => {
-      const trees = repositories.map(({ maker, repository }) =>
-        snapshotsOf(maker, repository).map(({ tree }) => tree),
-      );
+    await t.test('hold the same trees, as both cut, encode and name everything alike', async () => {
+      const trees = [];
+      for (const { maker, repository } of repositories)
+        trees.push((await snapshotsOf(maker, repository)).map(({ tree }) => tree));
       for (const found of trees) assert.deepEqual(found, trees[0]);
     });
 
-    for (const filled of repositories) {
+    const tests = repositories.map((filled) => {
       const user = filled.maker === ours ? theirs : ours;
-      await t.test(`of ${filled.maker.name}, ${nameOf(filled)}: ${user.name}`, (t) =>
+      return t.test(`${user.name} with one of ${filled.maker.name}, ${nameOf(filled)}`, (t) =>
         interplay(t, { user, filled, folder }),
       );
-    }
+    });
+    await Promise.all(tests);
   });
 }
