@@ -41,7 +41,6 @@ export const newestRustic: Program = { name: 'rustic', path: process.env.LIFEBOA
 
 export const missing = ({ path }: Program): string | false => path === '' && 'peer missing';
 
-const outputBytesMax = 64 << 20;
 const root = join(import.meta.dirname, '..');
 
 /** Builds dist/ where it is older than what it is made of. */
@@ -97,24 +96,7 @@ function allArguments(program: Program, args: readonly string[]): string[] {
 }
 
 /** Runs a program to its end, whatever its status. */
-export function run(program: Program, args: readonly string[], options: RunOptions = {}): Ended {
-  const { status, stdout, stderr, error } = spawnSync(program.path, allArguments(program, args), {
-    cwd: options.cwd,
-    env: environment(options),
-    input: options.input ?? '',
-    maxBuffer: outputBytesMax,
-  });
-  if (error) throw error;
-  return { status: status ?? -1, stdout: stdout.toString(), stderr: stderr.toString() };
-}
-
-/** Runs a program that must succeed. @returns what it printed. */
-export function succeed(program: Program, args: readonly string[], options: RunOptions = {}): string {
-  return outputOf(run(program, args, options), program, args);
-}
-
-/** As `run`, while others go on. */
-export async function runAsync(
+export async function run(
   program: Program,
   args: readonly string[],
   options: RunOptions = {},
@@ -126,16 +108,13 @@ export async function runAsync(
   return ended(child);
 }
 
-/** As `succeed`, while others go on. */
-export async function succeedAsync(
+/** Runs a program that must succeed. @returns what it printed. */
+export async function succeed(
   program: Program,
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<string> {
-  return outputOf(await runAsync(program, args, options), program, args);
-}
-
-function outputOf({ status, stdout, stderr }: Ended, program: Program, args: readonly string[]): string {
+  const { status, stdout, stderr } = await run(program, args, options);
   assert.equal(status, 0, `${program.name} ${args.join(' ')} ended with ${status}\n${stdout}${stderr}`);
   return stdout;
 }
@@ -146,14 +125,18 @@ export async function json<T>(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<T> {
-  return JSON.parse(await succeedAsync(program, ['--json', ...args], options)) as T;
+  return JSON.parse(await succeed(program, ['--json', ...args], options)) as T;
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** What a program that must succeed prints with --json, as one object a line. */
-export function jsonLines(program: Program, args: readonly string[], options: RunOptions = {}): JsonObject[] {
-  const printed = succeed(program, ['--json', ...args], options);
+export async function jsonLines(
+  program: Program,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<JsonObject[]> {
+  const printed = await succeed(program, ['--json', ...args], options);
   return linesOf(printed).map((line) => JSON.parse(line) as JsonObject);
 }
 

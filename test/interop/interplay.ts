@@ -13,8 +13,8 @@ import {
   missing,
   type Program,
   password,
-  runAsync,
-  succeedAsync,
+  run,
+  succeed,
 } from '../programs.ts';
 import { createCheapRepository } from '../repositories/cheap.ts';
 import { cheapen } from '../repositories/cheapen.ts';
@@ -87,7 +87,7 @@ export async function fill(
         String(version),
         ...(from ? ['--copy-chunker-params'] : []),
       ];
-      await succeedAsync(maker, args, { repository, ...(from && { from }) });
+      await succeed(maker, args, { repository, ...(from && { from }) });
       await cheapen(repository);
     }
     chunkerPolynomial ??= (await openCheaply(repository)).config.chunkerPolynomial;
@@ -101,7 +101,7 @@ export async function fill(
     change(files);
     states.push(treeState(files));
     const fillings = repositories.map(({ maker, repository, compression }) =>
-      succeedAsync(maker, backup(compression), { repository, cwd: scratch }),
+      succeed(maker, backup(compression), { repository, cwd: scratch }),
     );
     await Promise.all(fillings);
   }
@@ -120,7 +120,7 @@ export const snapshotsOf = (program: Program, repository: string): Promise<Snaps
 
 /** Asserts that a program finds a repository whole, every byte read. What only reads need not wait for a lock. */
 export async function assertSound(program: Program, repository: string): Promise<void> {
-  const printed = await succeedAsync(program, ['check', '--read-data', '--no-lock'], { repository });
+  const printed = await succeed(program, ['check', '--read-data', '--no-lock'], { repository });
   assert.match(printed, /no errors were found/i);
 }
 
@@ -132,7 +132,7 @@ async function assertRestores(
   state: Folder['states'][0],
 ): Promise<void> {
   const target = `${repository}-restored-${restores++}`;
-  await succeedAsync(user, ['restore', '--no-lock', snapshot, '--target', target], { repository });
+  await succeed(user, ['restore', '--no-lock', snapshot, '--target', target], { repository });
   assert.deepEqual(stateDifferences(state, treeState(join(target, 'files'))), []);
 }
 let restores = 0;
@@ -148,7 +148,7 @@ function assertCovers(found: readonly JsonObject[], known: readonly JsonObject[]
 
 /** Whether a program has a command; an old restic may lack one. */
 async function knows(program: Program, command: string): Promise<boolean> {
-  return program.name === 'lifeboat' || (await runAsync(program, [command, '--help'])).status === 0;
+  return program.name === 'lifeboat' || (await run(program, [command, '--help'])).status === 0;
 }
 
 /**
@@ -175,7 +175,7 @@ export async function interplay(
       assertCovers(await jsonLines(lifeboat, list, at), await jsonLines(peer, list, at));
     }
     const text = readFileSync(join(parent, 'files/data/text'), 'utf8');
-    assert.equal(await succeedAsync(user, ['dump', '--no-lock', 'latest', '/files/data/text'], at), text);
+    assert.equal(await succeed(user, ['dump', '--no-lock', 'latest', '/files/data/text'], at), text);
   });
 
   await t.test('restores its snapshots bit by bit, with all metadata', async () => {
@@ -195,7 +195,7 @@ export async function interplay(
   });
 
   await t.test('tags its snapshots', async () => {
-    await succeedAsync(user, ['tag', '--add', 'kept,of two', first.id], at);
+    await succeed(user, ['tag', '--add', 'kept,of two', first.id], at);
     const tagged = (await snapshotsOf(maker, repository)).find(({ tree }) => tree === first.tree);
     assert.deepEqual(tagged?.tags, ['kept', 'of two']);
   });
@@ -205,7 +205,7 @@ export async function interplay(
     const copy = `${repository}-copy`;
     await createCheapRepository(localStorage(copy), { version, chunkerPolynomial });
     const args = ['copy', '--compression', compression];
-    await succeedAsync(user, args, { ...at, repository: copy, from: repository });
+    await succeed(user, args, { ...at, repository: copy, from: repository });
     const trees = async (path: string): Promise<string[]> =>
       (await snapshotsOf(maker, path)).map(({ tree }) => tree).sort();
     assert.deepEqual(await trees(copy), await trees(repository));
@@ -215,7 +215,7 @@ export async function interplay(
 
   if (await knows(user, 'rewrite'))
     await t.test('rewrites its snapshots', async () => {
-      await succeedAsync(user, ['rewrite', '--exclude', '/files/data/large', '--forget', second.id], at);
+      await succeed(user, ['rewrite', '--exclude', '/files/data/large', '--forget', second.id], at);
       const snapshots = await snapshotsOf(maker, repository);
       const rewritten = snapshots.find(({ original }) => original === second.id);
       assert.ok(rewritten);
@@ -225,7 +225,7 @@ export async function interplay(
 
   await t.test('forgets and prunes', async () => {
     const keep = ['--keep-last', '1', '--group-by', ''];
-    await succeedAsync(user, ['forget', ...keep, '--prune', '--max-unused', '0'], at);
+    await succeed(user, ['forget', ...keep, '--prune', '--max-unused', '0'], at);
     assert.equal((await snapshotsOf(maker, repository)).length, 1);
     await assertSound(maker, repository);
     await assertSound(user, repository);

@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { localStorage } from '../../src/storage/local/local.ts';
-import { type JsonObject, json, linesOf, type Program, runAsync, succeedAsync } from '../programs.ts';
+import { type JsonObject, json, linesOf, type Program, run, succeed } from '../programs.ts';
 import { createCheapRepository } from '../repositories/cheap.ts';
 
 /**
@@ -92,9 +92,9 @@ export async function jsonOutputs(program: Program): Promise<Readonly<Record<str
     mkdirSync(join(scratch, 'files/folder'), { recursive: true });
     writeFileSync(join(scratch, 'files/a'), 'a');
     writeFileSync(join(scratch, 'files/folder/b'), 'b');
-    await succeedAsync(program, ['backup', 'files', '--tag', 'x'], at);
+    await succeed(program, ['backup', 'files', '--tag', 'x'], at);
     appendFileSync(join(scratch, 'files/a'), 'changed');
-    await succeedAsync(program, ['backup', 'files', '--tag', 'x,y'], at);
+    await succeed(program, ['backup', 'files', '--tag', 'x,y'], at);
     const [first, second] = await json<{ id: string; tree: string }[]>(program, ['snapshots'], at);
     const places: Readonly<Record<string, string | undefined>> = {
       FIRST: first?.id,
@@ -105,7 +105,7 @@ export async function jsonOutputs(program: Program): Promise<Readonly<Record<str
     for (const line of commandLines) {
       const words = line.split(' ').map((word) => places[word] ?? word);
       const lock = changing.includes(words[0] ?? '') ? [] : ['--no-lock'];
-      const { status, stdout, stderr } = await runAsync(program, ['--json', ...lock, ...words], at);
+      const { status, stdout, stderr } = await run(program, ['--json', ...lock, ...words], at);
       outputs[line] = { status, stdout: shapesOf(stdout), stderr: shapesOf(stderr) };
     }
     return outputs;

@@ -5,7 +5,7 @@ import { withRepository } from '../session.ts';
 
 export const command = defineCommand({
   name: 'add',
-  usage: 'key add [OPTION]...',
+  usage: 'add [OPTION]...',
   description: `
     Lets a further password open the repository. The new key is tried once before the command ends.`,
   options: newKeyOptions,

@@ -8,7 +8,7 @@ import { printable } from '../text-width.ts';
 
 export const command = defineCommand({
   name: 'list',
-  usage: 'key list',
+  usage: 'list',
   description: `
     Lists the keys of the repository with the user and host that made them. An asterisk marks the one that was
     used to open it now.`,

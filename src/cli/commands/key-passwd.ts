@@ -5,7 +5,7 @@ import { withRepository } from '../session.ts';
 
 export const command = defineCommand({
   name: 'passwd',
-  usage: 'key passwd [OPTION]...',
+  usage: 'passwd [OPTION]...',
   description: `
     Changes the password that the repository was opened with: adds a key with the new one, tries it, and only
     then removes the old key. Other keys stay as they are.`,

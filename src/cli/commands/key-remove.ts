@@ -4,7 +4,7 @@ import { withRepository } from '../session.ts';
 
 export const command = defineCommand({
   name: 'remove',
-  usage: 'key remove ID',
+  usage: 'remove ID',
   description: `
     Removes a key, so that its password no longer opens the repository. The key in use is never removed. Who had
     the password may have kept the master key: to shut them out, copy the snapshots to a new repository.`,
