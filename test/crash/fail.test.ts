@@ -15,14 +15,14 @@ import { resticFindsItSound, snapshotsAreWhole } from './verify.ts';
 /** As the kills, but the process lives on and must say that something went wrong. */
 const soak = process.env.LIFEBOAT_SOAK === '1';
 const pointsPerOperation = 5;
-const pointsAtOnce = 4;
+const pointsAtOnce = 6;
 /** An operation that has not ended by then hangs. */
 const hangsAfterMs = 30_000;
 
 type PointFault = Exclude<Fault, { kind: 'kill' | 'stale-lists' | 'delay' }>;
 
 /** What can go wrong at an operation. Damage to what is saved is not here: only reading it again can tell. */
-function faultsAt({ number: at, name }: Operation, random: Random): PointFault[] {
+function faultsAt({ number: at, name }: Operation, random: Random, damage: boolean): PointFault[] {
   const code = 'storage-failed';
   const faults: PointFault[] = [
     { kind: 'fail', at, when: 'before', code },
@@ -30,7 +30,7 @@ function faultsAt({ number: at, name }: Operation, random: Random): PointFault[]
   ];
   if (name === 'save' || name === 'remove') faults.push({ kind: 'fail', at, when: 'after', code });
   if (name === 'save') faults.push({ kind: 'gone', at, code: 'storage-full' });
-  if (name === 'load') {
+  if (name === 'load' && damage) {
     faults.push({ kind: 'flip', at, bit: random.below(100_000) });
     faults.push({ kind: 'truncate', at, share: random.below(100) / 100 });
   }
@@ -89,8 +89,10 @@ describe(`an operation whose storage fails says so and harms nothing (LIFEBOAT_S
       await operation.run(context);
       remove();
       const random = randomOf(`fail ${name}`);
-      const all = storage.operations.flatMap((at) => faultsAt(at, random).map((fault) => ({ fault, at })));
-      const waiting = soak ? [...all] : random.sample(all, operation.isSlow ? 3 : pointsPerOperation);
+      const all = storage.operations.flatMap((at) =>
+        faultsAt(at, random, !operation.believesDamage).map((fault) => ({ fault, at })),
+      );
+      const waiting = soak ? [...all] : random.sample(all, operation.isSlow ? 2 : pointsPerOperation);
       t.diagnostic(
         `${storage.operations.length} storage operations, ${waiting.length} of ${all.length} faults`,
       );

@@ -24,7 +24,7 @@ import {
 const soak = process.env.LIFEBOAT_SOAK === '1';
 const pointsPerOperation = 5;
 /** Lock acquisition sleeps and children start slowly, so more at once than there are processors. */
-const pointsAtOnce = 4;
+const pointsAtOnce = 6;
 
 type KillPoint = Extract<Fault, { kind: 'kill' }>;
 
@@ -41,7 +41,7 @@ function killPoints(
     if (name === 'save') points.push({ kind: 'kill', at, when: 'middle' });
     if (writes) points.push({ kind: 'kill', at, when: 'after' });
   }
-  return soak ? points : random.sample(points, isSlow ? 3 : pointsPerOperation);
+  return soak ? points : random.sample(points, isSlow ? 2 : pointsPerOperation);
 }
 
 let prepared: Prepared;

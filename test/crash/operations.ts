@@ -26,6 +26,8 @@ export interface CrashOperation {
   readonly keepsOriginals?: boolean;
   /** The repository is damaged to begin with, so it need only be sound at the end. */
   readonly repairs?: boolean;
+  /** What it reads damaged it takes for lost, as it is there to do: reads are not damaged under it. */
+  readonly believesDamage?: boolean;
   /** Whether this may fail or give back damage without the whole failing: a detour leads to the same end. */
   tolerates?(operation: Operation): boolean;
   /** Takes so long that fewer points are enough. */
@@ -123,17 +125,20 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
     remains: all,
   },
   'repair index': {
+    believesDamage: true,
     template: 'base',
     run: onRepository('repair', 'index', '--read-all-packs'),
     remains: all,
   },
   'repair index that lost a file': {
+    believesDamage: true,
     template: 'lost-index',
     run: onRepository('repair', 'index'),
     remains: all,
     repairs: true,
   },
   'repair packs': {
+    believesDamage: true,
     template: 'base',
     // It warns of a pack that it could not remove, and leaves it to the next prune.
     tolerates: ({ name, key }) => name === 'remove' && key.startsWith('data/'),
@@ -141,6 +146,7 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
     remains: all,
   },
   'repair snapshots': {
+    believesDamage: true,
     template: 'lost-pack',
     run: onRepository('repair', 'snapshots', '--forget'),
     remains: none,
