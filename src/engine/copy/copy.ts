@@ -1,19 +1,15 @@
-import { hasCode, LifeboatError } from '../../core/errors.ts';
-import { runBounded } from '../../core/run-bounded.ts';
+import { LifeboatError } from '../../core/errors.ts';
 import type { Id } from '../../model/id.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import { type BlobStore, openBlobStore } from '../../repository/blob-store.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
 import { createEntrySet, type EntrySet } from '../../repository/index/entry-set.ts';
-import { entriesOf } from '../../repository/index/rewrite.ts';
-import { keyOf } from '../../repository/layout.ts';
-import type { PackedBlob } from '../../repository/pack.ts';
-import { packSourceOf } from '../../repository/pack-source.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { saveSnapshot } from '../../repository/snapshots.ts';
 import { packBytesDefault } from '../../repository/workers/pool.ts';
-import type { BlobProblem, Compression } from '../../repository/workers/protocol.ts';
+import type { Compression } from '../../repository/workers/protocol.ts';
 import { findUsedBlobs } from '../prune/used-blobs.ts';
+import { transferBlobs } from '../transfer/transfer-blobs.ts';
 import { copiedSnapshot } from './select.ts';
 
 /** Snapshots are saved each time that this many packs' worth of data has been copied. */
@@ -73,9 +69,28 @@ export async function copySnapshots(
       bytes += await addWanted(copying, snapshot, seen, done, wanted);
       batch.push(snapshot);
       if (bytes < packBytes * packsPerBatch && position + 1 < snapshots.length) continue;
-      await transferBlobs(copying, wanted);
+      const packs = packsOf(index, wanted);
+      if (packs.size > 0) {
+        events.onPacks?.(packs.size);
+        const onPack = events.onPack;
+        await transferBlobs({
+          from: source,
+          index,
+          wanted,
+          packs,
+          store,
+          foreign: true,
+          consequence: 'the snapshots with it were not copied',
+          signal,
+          onPack,
+        });
+        events.onPacksEnd?.();
+      }
       await store.finish();
-      for (const each of batch) events.onSaved?.(each, await saveSnapshot(destination, copiedSnapshot(each)));
+      for (const each of batch) {
+        const copy = await saveSnapshot(destination, copiedSnapshot(each));
+        events.onSaved?.(each, copy);
+      }
       batch = [];
       wanted = createEntrySet(index.table.count());
       bytes = 0;
@@ -118,61 +133,8 @@ async function addWanted(
   return bytes;
 }
 
-async function transferBlobs(
-  { source, index, store, events, signal }: Copying,
-  wanted: EntrySet,
-): Promise<void> {
-  const { table } = index;
+function packsOf({ table }: BlobIndex, entries: EntrySet): Set<number> {
   const packs = new Set<number>();
-  wanted.eachNotIn(createEntrySet(table.count()), (entry) => packs.add(table.packOf(entry)));
-  if (packs.size === 0) return;
-  const entries = entriesOf(index, packs, wanted.has);
-  events.onPacks?.(packs.size);
-
-  async function transferFrom(pack: number, part: Int32Array): Promise<readonly BlobProblem[]> {
-    const packName = index.packId(pack);
-    const bytes = await packSourceOf(source.storage, keyOf('data', packName), table, part);
-    const blobs = Array.from(part, index.blobAt);
-    return (await store.transfer({ source: bytes, packName, blobs, foreign: { key: source.master } }))
-      .problems;
-  }
-
-  /** A damaged copy does not matter where another pack of the source has an intact one. */
-  async function transferElsewhere(
-    { type, id }: PackedBlob,
-    damagedIn: number,
-    message: string,
-  ): Promise<void> {
-    for (const entry of table.findAll(type, Buffer.from(id, 'hex'))) {
-      const pack = table.packOf(entry);
-      if (pack === damagedIn) continue;
-      try {
-        if ((await transferFrom(pack, Int32Array.of(entry))).length === 0) return;
-      } catch (error) {
-        // The pack may be gone as well; another one may have the blob.
-        if (!hasCode(error, 'storage-missing-file', 'internal')) throw error;
-      }
-    }
-    throw new LifeboatError(
-      'repository-damaged',
-      `${type} blob ${id} of the source cannot be read from pack ${index.packId(damagedIn)}: ${message}`,
-    );
-  }
-
-  async function copyPack(pack: number): Promise<void> {
-    for (const { blob, message } of await transferFrom(pack, entries.get(pack)))
-      await transferElsewhere(blob, pack, message);
-    events.onPack?.();
-  }
-
-  const waiting = [...packs].sort((a, b) => b - a);
-  await runBounded(
-    store.pool.size * 2,
-    () => {
-      const pack = waiting.pop();
-      return pack === undefined ? null : copyPack(pack);
-    },
-    signal,
-  );
-  events.onPacksEnd?.();
+  entries.eachNotIn(createEntrySet(table.count()), (entry) => packs.add(table.packOf(entry)));
+  return packs;
 }

@@ -1,14 +1,13 @@
-import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { LifeboatError } from '../../core/errors.ts';
 import { runBounded } from '../../core/run-bounded.ts';
 import type { Id } from '../../model/id.ts';
-import { type BlobStore, openBlobStore } from '../../repository/blob-store.ts';
+import { openBlobStore } from '../../repository/blob-store.ts';
 import type { BlobIndex } from '../../repository/index/blob-index.ts';
-import { entriesOf, planIndexRewrite, rewriteIndex } from '../../repository/index/rewrite.ts';
+import { planIndexRewrite, rewriteIndex } from '../../repository/index/rewrite.ts';
 import { keyOf } from '../../repository/layout.ts';
-import type { PackedBlob } from '../../repository/pack.ts';
-import { packSourceOf } from '../../repository/pack-source.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Compression } from '../../repository/workers/protocol.ts';
+import { transferBlobs } from '../transfer/transfer-blobs.ts';
 import type { PrunePlan } from './plan.ts';
 
 export type PruneStep = 'unreferenced' | 'repack' | 'index' | 'remove';
@@ -82,7 +81,24 @@ export async function executePrune(
       ...(compression === undefined ? {} : { compression }),
     });
     try {
-      await transferBlobs(repository, index, store, plan, signal, events);
+      events.onStep?.('repack', plan.repack.length);
+      const stored = await transferBlobs({
+        from: repository,
+        index,
+        wanted: plan.transfer,
+        packs: plan.repack,
+        store,
+        foreign: false,
+        consequence: 'nothing in use was removed',
+        signal,
+        onPack: () => events.onDone?.('repack', 1),
+      });
+      const expected = plan.transfer.size();
+      if (stored !== expected)
+        throw new LifeboatError(
+          'internal',
+          `${expected} blobs were to be repacked, but ${stored} were; nothing was removed`,
+        );
       await store.finish();
     } finally {
       await store.close();
@@ -98,76 +114,4 @@ export async function executePrune(
   }
   await removePacks('remove', obsolete.map(index.packId));
   return { packsRepacked: plan.repack.length, packsRemoved, leftOver };
-}
-
-async function transferBlobs(
-  repository: Repository,
-  index: BlobIndex,
-  store: BlobStore,
-  { repack, transfer }: PrunePlan,
-  signal: AbortSignal | undefined,
-  events: PruneEvents,
-): Promise<void> {
-  events.onStep?.('repack', repack.length);
-  const entries = entriesOf(index, repack, transfer.has);
-  let stored = 0;
-
-  async function transferFrom(
-    pack: number,
-    wanted: Int32Array,
-  ): Promise<readonly { blob: PackedBlob; message: string }[]> {
-    const packName = index.packId(pack);
-    const source = await packSourceOf(repository.storage, keyOf('data', packName), index.table, wanted);
-    const blobs = Array.from(wanted, index.blobAt);
-    const outcome = await store.transfer({ source, packName, blobs, foreign: null });
-    stored += outcome.stored.blobs;
-    return outcome.problems;
-  }
-
-  /** A damaged copy does not matter where another pack has an intact one. */
-  async function transferElsewhere(
-    { type, id }: PackedBlob,
-    damagedIn: number,
-    message: string,
-  ): Promise<void> {
-    const idBytes = Buffer.from(id, 'hex');
-    let problem = message;
-    for (const entry of index.table.findAll(type, idBytes)) {
-      const pack = index.table.packOf(entry);
-      if (pack === damagedIn || pack >= index.packCount()) continue;
-      const [failed] = await transferFrom(pack, Int32Array.of(entry)).catch((error: unknown) => [
-        { message: messageOf(error) },
-      ]);
-      if (!failed) return;
-      problem = failed.message;
-    }
-    throw new LifeboatError(
-      'repository-damaged',
-      `${type} blob ${id} in pack ${index.packId(damagedIn)} is in use and cannot be read: ${problem}; nothing in use was removed`,
-    );
-  }
-
-  async function repackOne(pack: number): Promise<void> {
-    const wanted = entries.get(pack);
-    if (wanted.length > 0)
-      for (const { blob, message } of await transferFrom(pack, wanted))
-        await transferElsewhere(blob, pack, message);
-    events.onDone?.('repack', 1);
-  }
-
-  const waiting = repack.toSorted((a, b) => b - a);
-  await runBounded(
-    store.pool.size * 2,
-    () => {
-      const pack = waiting.pop();
-      return pack === undefined ? null : repackOne(pack);
-    },
-    signal,
-  );
-  const expected = transfer.size();
-  if (stored !== expected)
-    throw new LifeboatError(
-      'internal',
-      `${expected} blobs were to be repacked, but ${stored} were; nothing was removed`,
-    );
 }
