@@ -98,9 +98,9 @@ describe('a walk', () => {
       sourceOf(family),
       idOf('A'),
       { enter: (path) => void seen.push(path) },
-      { at: '/home' as ByteString },
+      { at: '/base' as ByteString },
     );
-    assert.deepEqual(seen, ['/home/x', '/home/y', '/home/y/deep']);
+    assert.deepEqual(seen, ['/base/x', '/base/y', '/base/y/deep']);
   });
 
   test('refuses a tree that contains itself', async () => {
