@@ -29,7 +29,8 @@ const refreshEveryMs = 5 * 60_000;
 export const staleAfterMs = 30 * 60_000;
 /** Work stops when the lock could not be refreshed for this long: before others may see it as stale. */
 const refreshDeadlineMs = staleAfterMs - 1.5 * refreshEveryMs;
-const retryFirstMs = 5_000;
+/** Most locks are short, so the first looks follow soon; restic waits five seconds. */
+const retryFirstMs = 1_000;
 const retryMaxMs = 60_000;
 
 const lockTimeMs = (lock: LockFile): number => {
