@@ -4,6 +4,7 @@ import type { CheckEvents, CheckNote, CheckReport, CheckStage } from '../../engi
 import { type DataSubset, parseDataSubset } from '../../engine/check/subset.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import { isAnySnapshot, type SnapshotFilter, selectSnapshots } from '../../policy/snapshot-selection.ts';
+import { warmThreads } from '../../repository/workers/threads.ts';
 import { checkUnderLock } from '../check-early.ts';
 import { showCheckProgress } from '../check-progress.ts';
 import { verdictLines } from '../check-verdict.ts';
@@ -56,6 +57,7 @@ export const command = defineCommand({
       );
     const readData: DataSubset | null = options.readData ? { kind: 'all' } : (options.readDataSubset ?? null);
     const select = selectionOf(args, snapshotFilterOf(options), output);
+    warmThreads();
     const repository = await openSession(context);
     const printer = createPrinter(output, context.env);
     const check = (signal: AbortSignal, events: CheckEvents): Promise<CheckReport> =>

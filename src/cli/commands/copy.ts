@@ -4,6 +4,7 @@ import { loadSnapshots } from '../../engine/look/find-snapshot.ts';
 import { shortId } from '../../model/id.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Compression } from '../../repository/workers/protocol.ts';
+import { warmThreads } from '../../repository/workers/threads.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { describeSnapshot } from '../describe-snapshot.ts';
 import { formatBytes } from '../format.ts';
@@ -34,6 +35,7 @@ export const command = defineCommand({
     const { options, args, signal: interrupted } = context;
     const filter = snapshotFilterOf(options);
     const source = await openFromRepository(context, options);
+    warmThreads();
     const destination = await openSession(context);
     // A lock on the destination is what keeps its blobs from being pruned meanwhile: --no-lock is not for it.
     const locked = { ...context, global: { ...context.global, noLock: false } };

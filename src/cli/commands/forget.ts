@@ -8,6 +8,7 @@ import { compareTimes } from '../../model/time.ts';
 import { parseGroupBy } from '../../policy/grouping.ts';
 import { describePolicy } from '../../policy/retention.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { warmThreads } from '../../repository/workers/threads.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { keepOptions, policyOf } from '../keep-options.ts';
 import { flag, texts, valueOr } from '../options.ts';
@@ -77,6 +78,7 @@ export const command = defineCommand({
     };
     if (args.length === 0) requirePolicy(request);
 
+    if (context.options.prune) warmThreads();
     return withRepository(context, global.noLock ? 'shared' : 'exclusive', async (repository, signal) => {
       const snapshots = await loadSnapshots(repository, args, filter);
       let plan: ForgetPlan = { groups: [], remove: snapshots };

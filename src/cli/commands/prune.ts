@@ -1,4 +1,5 @@
 import { LifeboatError } from '../../core/errors.ts';
+import { warmThreads } from '../../repository/workers/threads.ts';
 import { defineCommand } from '../command.ts';
 import { flag } from '../options.ts';
 import { pruneOptionsOf, pruneOptionTable } from '../prune-options.ts';
@@ -28,6 +29,7 @@ export const command = defineCommand({
     if (global.noLock && !dryRun)
       throw new LifeboatError('usage', '--no-lock is only possible together with --dry-run for prune');
     const mode = global.noLock ? 'shared' : 'exclusive';
+    warmThreads();
     await withRepository(context, mode, (repository, signal) =>
       runPrune(context, repository, { options: pruneOptions, dryRun, signal }),
     );

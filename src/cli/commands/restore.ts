@@ -10,6 +10,7 @@ import type { StoredSnapshot } from '../../model/snapshot.ts';
 import { compileFilter } from '../../policy/filter.ts';
 import { openBlobReader } from '../../repository/blob-reader.ts';
 import { loadIndex } from '../../repository/index/blob-index.ts';
+import { warmThreads } from '../../repository/workers/threads.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { excludeFilters, excludeOptions } from '../exclude-options.ts';
 import { formatDuration, formatLocalTime } from '../format.ts';
@@ -105,6 +106,7 @@ async function run(context: Context): Promise<number> {
   const target = checkOptions(context);
   const selection = createRestoreSelection(includeFilters(given, env), excludeFilters(given, env));
   const xattrs = xattrSelection(context);
+  warmThreads();
   const repository = await openSession(context);
   const work = async (signal: AbortSignal, lock: SessionLock): Promise<number> => {
     const named = await loadNamedSnapshot(repository, args[0]!, snapshotFilterOf(given));

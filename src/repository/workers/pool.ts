@@ -1,20 +1,12 @@
-import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { type ErrorCode, errorRegistry, LifeboatError } from '../../core/errors.ts';
 import { createTableMemory, type TableMemory } from '../index/table.ts';
 import type { Repository } from '../repository.ts';
 import type { Compression, FinishedPack, JobName, Jobs, WorkerMessage, WorkerSetup } from './protocol.ts';
+import { takeThread, threadsDefault } from './threads.ts';
 
 /** A pool of worker threads with one queue. Jobs start in order; the queue is the caller's to bound. */
 
-declare const LIFEBOAT_BUNDLED: boolean | undefined;
-
-const workerModule =
-  typeof LIFEBOAT_BUNDLED === 'undefined'
-    ? new URL('./worker.ts', import.meta.url)
-    : new URL('./worker.js', import.meta.url);
-
-const workersMax = 8;
 /** A second job waits in the worker's mailbox, so that it never idles for an answer to travel. */
 const jobsPerWorker = 2;
 
@@ -63,7 +55,7 @@ function rebuildError(message: WorkerMessage & { kind: 'failed' }): Error {
 }
 
 export function openPool(repository: Repository, options: PoolOptions = {}): WorkerPool {
-  const size = Math.max(1, Math.min(options.workers ?? availableParallelism(), workersMax));
+  const size = options.workers ?? threadsDefault();
   const control = new SharedArrayBuffer(4);
   const progress = new SharedArrayBuffer(8 * size);
   const progressBytes = new Float64Array(progress);
@@ -110,7 +102,8 @@ export function openPool(repository: Repository, options: PoolOptions = {}): Wor
       table,
       shared: { control, progress },
     };
-    const thread = new Worker(workerModule, { workerData: setup, stderr: false });
+    const thread = takeThread();
+    thread.postMessage(setup);
     thread.on('message', (message: WorkerMessage) => receive(worker, message));
     thread.on('error', (error) => fail(error as Error));
     thread.on('exit', (status) => {

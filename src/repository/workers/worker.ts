@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import { openTable } from '../index/table.ts';
 import { createBlobEncoder } from './blob-encoder.ts';
@@ -11,58 +11,66 @@ import { createFileReader } from './read-files.ts';
 import { createFileRestorer } from './restore-files.ts';
 import { createDecoders, sealerOf, transferBlobs } from './transfer.ts';
 
-/** A worker thread: takes one job after the other, each done synchronously, and answers. */
+/** A worker thread: its first message is its setup; then it takes one job after the other, each done synchronously, and answers. */
 
-const setup = workerData as WorkerSetup;
+type Handlers = { [N in JobName]: (input: Jobs[N]['input']) => Jobs[N]['output'] };
+
 const port = parentPort!;
 const send = (message: WorkerMessage): void => port.postMessage(message);
 
-const sealer = sealerOf(setup.key);
-const table = openTable(setup.table);
-const control = new Int32Array(setup.shared.control);
-const progressBytes = new Float64Array(setup.shared.progress);
-const progress = (bytes: number): void => {
-  progressBytes[setup.number]! += bytes;
-};
-const packer = createPacker(sealer, setup.packBytes, send);
-const encoder = createBlobEncoder(sealer, packer, setup.version, setup.compression);
-const reader = createFileReader(table, encoder, setup.polynomial, control, progress);
-const checkPack = createPackCheck({ sealer, table, progress });
-const restorer = createFileRestorer(sealer, control, progress);
-const comparer = createFileComparer(control);
+function createHandlers(setup: WorkerSetup): Handlers {
+  const sealer = sealerOf(setup.key);
+  const table = openTable(setup.table);
+  const control = new Int32Array(setup.shared.control);
+  const progressBytes = new Float64Array(setup.shared.progress);
+  const progress = (bytes: number): void => {
+    progressBytes[setup.number]! += bytes;
+  };
+  const packer = createPacker(sealer, setup.packBytes, send);
+  const encoder = createBlobEncoder(sealer, packer, setup.version, setup.compression);
+  const reader = createFileReader(table, encoder, setup.polynomial, control, progress);
+  const checkPack = createPackCheck({ sealer, table, progress });
+  const restorer = createFileRestorer(sealer, control, progress);
+  const comparer = createFileComparer(control);
+  const decoderOf = createDecoders(sealer);
+  return {
+    files: reader.files,
+    scan: ({ path, start, bytesMax }) => reader.scan(path, start, bytesMax),
+    chunks: ({ path, cuts }) => reader.chunks(path, cuts),
+    data: ({ bytes }) => reader.data(bytes),
+    blobs({ items }) {
+      const sizes = Float64Array.from(items, ({ type, id, entry, bytes }) =>
+        encoder.store(type, id, entry, bytes, null),
+      );
+      return {
+        blobs: items.length,
+        bytes: items.reduce((sum, { bytes }) => sum + bytes.length, 0),
+        packedBytes: sizes.reduce((sum, size) => sum + size, 0),
+        sizes,
+      };
+    },
+    transfer: (input) => transferBlobs({ decoderOf, table, encoder }, input),
+    markTrees: (input) => markTrees(table, decoderOf, input),
+    checkPack: (input) => checkPack(input),
+    restore: restorer.restore,
+    closeRestored() {
+      restorer.close();
+      return null;
+    },
+    compareFiles: ({ items }) => items.map(comparer),
+    flush() {
+      packer.flush();
+      return null;
+    },
+  };
+}
 
-const decoderOf = createDecoders(sealer);
+port.once('message', (setup: WorkerSetup) => {
+  const handlers = createHandlers(setup);
+  port.on('message', (message: JobMessage) => answer(handlers, message));
+});
 
-const handlers: { [N in JobName]: (input: Jobs[N]['input']) => Jobs[N]['output'] } = {
-  files: reader.files,
-  scan: ({ path, start, bytesMax }) => reader.scan(path, start, bytesMax),
-  chunks: ({ path, cuts }) => reader.chunks(path, cuts),
-  data: ({ bytes }) => reader.data(bytes),
-  blobs({ items }) {
-    const counter = { blobs: 0, bytes: 0, packedBytes: 0 };
-    for (const { type, id, entry, bytes } of items) {
-      counter.packedBytes += encoder.store(type, id, entry, bytes, null);
-      counter.blobs++;
-      counter.bytes += bytes.length;
-    }
-    return counter;
-  },
-  transfer: (input) => transferBlobs({ decoderOf, table, encoder }, input),
-  markTrees: (input) => markTrees(table, decoderOf, input),
-  checkPack: (input) => checkPack(input),
-  restore: restorer.restore,
-  closeRestored() {
-    restorer.close();
-    return null;
-  },
-  compareFiles: ({ items }) => items.map(comparer),
-  flush() {
-    packer.flush();
-    return null;
-  },
-};
-
-port.on('message', ({ job, name, input }: JobMessage) => {
+function answer(handlers: Handlers, { job, name, input }: JobMessage): void {
   try {
     const handle = handlers[name as JobName] as (input: unknown) => unknown;
     send({ kind: 'done', job, output: handle(input) });
@@ -77,4 +85,4 @@ port.on('message', ({ job, name, input }: JobMessage) => {
       stack: error instanceof Error ? (error.stack ?? '') : '',
     });
   }
-});
+}
