@@ -32,7 +32,10 @@ export function formatOverview(groups: readonly CommandGroup[], style: HelpStyle
   const names = groups.flatMap((group) => Object.keys(group.members));
   const width = Math.max(...names.map(displayWidth));
   return [
-    'Lifeboat backs up, restores, and proves that it can, in repositories of restic’s format.',
+    ...wrap(
+      'Lifeboat backs up, restores, and proves that it can, in repositories of restic’s format.',
+      style.columns,
+    ),
     '',
     style.heading('Usage:'),
     `${indent}lifeboat [OPTION]... COMMAND [ARGUMENT]...`,
@@ -56,7 +59,7 @@ export function formatCommandHelp(
   style: HelpStyle,
 ): string[] {
   const lines = [
-    `${prefix} ${command.name}: ${summary}`,
+    ...wrap(`${prefix} ${command.name}: ${summary}`, style.columns),
     '',
     style.heading('Usage:'),
     `${indent}${prefix} ${command.usage}`,
@@ -79,7 +82,7 @@ export function formatCommandHelp(
       style,
     ),
   );
-  lines.push('', 'Options that every command takes (-r, -p, --json, -q, -v, …): lifeboat help options');
+  lines.push('', 'Options of every command (-r, -p, --json, -q, -v, …): lifeboat help options');
   if (command.documentation !== undefined) lines.push(`Read more: ${command.documentation}`);
   return lines;
 }
