@@ -2,6 +2,7 @@ import type { ByteString } from '../../core/bytestring.ts';
 import { toText } from '../../core/bytestring.ts';
 import { LifeboatError } from '../../core/errors.ts';
 import type { TreeNode } from '../../model/node.ts';
+import { blobBytesMax } from '../../repository/blob-decoder.ts';
 import { sealOverheadBytes } from '../../repository/crypto.ts';
 import type { BlobTable } from '../../repository/index/table.ts';
 
@@ -40,7 +41,14 @@ export function blobsOfFile(
       );
     }
     entries[n] = entry;
-    bytes += plainBytes(table.locationOf(entry));
+    const where = table.locationOf(entry);
+    if (where.length > blobBytesMax || plainBytes(where) > blobBytesMax) {
+      throw new LifeboatError(
+        'repository-damaged',
+        `the data blob ${content[n]} of ${toText(location)} claims to be larger than any blob; refused`,
+      );
+    }
+    bytes += plainBytes(where);
   }
   const claimed = node.size ?? 0;
   if (BigInt(bytes) !== BigInt(claimed)) {
