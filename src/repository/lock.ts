@@ -137,11 +137,14 @@ async function saveLock(repository: Repository, exclusive: boolean): Promise<Id>
   return repository.files.save('locks', Buffer.from(JSON.stringify(newLockFile(exclusive))));
 }
 
-async function removeIfThere(repository: Repository, id: Id): Promise<void> {
+/** Returns whether it was there. */
+async function removeIfThere(repository: Repository, id: Id): Promise<boolean> {
   try {
     await repository.storage.remove(keyOf('locks', id));
+    return true;
   } catch (error) {
     if (!hasCode(error, 'storage-missing-file')) throw error;
+    return false;
   }
 }
 
@@ -163,7 +166,7 @@ interface NewLock {
 
 async function settle(
   repository: Repository,
-  exclusive: boolean,
+  { exclusive, early = false, retryForMs = 0 }: LockOptions,
   id: Id,
   indexBefore: readonly { id: Id }[],
 ): Promise<void> {
@@ -174,19 +177,20 @@ async function settle(
     throw new LifeboatError('lock-raced', 'another process pruned the repository while this one began');
   } catch (error) {
     await removeIfThere(repository, id);
+    // Who is willing to wait for a lock begins again, and then waits before it reads.
+    if (early && retryForMs > 0 && hasCode(error, 'repository-locked'))
+      throw new LifeboatError('lock-raced', error.message, { cause: error });
     throw error;
   }
 }
 
-async function acquireOnce(
-  repository: Repository,
-  { exclusive, early = false }: LockOptions,
-): Promise<NewLock> {
+async function acquireOnce(repository: Repository, options: LockOptions): Promise<NewLock> {
+  const { exclusive, early = false } = options;
   await refuseConflicts(repository, exclusive, new Set());
   const id = await saveLock(repository, exclusive);
   // Listed before anyone reads early, so that no index file can be read that is not in this list.
   const indexBefore = early ? await listFiles(repository.storage, 'index') : [];
-  const settled = settle(repository, exclusive, id, indexBefore);
+  const settled = settle(repository, options, id, indexBefore);
   if (!early) await settled;
   // Whoever began early awaits it before the first write; until then a rejection must not end the process.
   settled.catch(() => undefined);
@@ -235,20 +239,23 @@ async function acquire(repository: Repository, options: LockOptions): Promise<Ne
 export async function acquireLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
   const { id: firstId, settled } = await acquire(repository, options);
   let id = firstId;
+  /** All lock files of this lock: more than one while it is refreshed, or where an old one could not be deleted. */
+  const held = new Set([firstId]);
   let refreshedAt = Date.now();
   let released = false;
   const lost = new AbortController();
 
   /** The lock may have been removed while this machine slept: then what it protected may be gone. */
   async function refresh(): Promise<void> {
+    const removed = () =>
+      new LifeboatError('lock-lost', `the lock ${id} was removed from the repository by another process`);
     const present = (await listFiles(repository.storage, 'locks')).some((file) => file.id === id);
-    if (!present)
-      throw new LifeboatError(
-        'lock-lost',
-        `the lock ${id} was removed from the repository by another process`,
-      );
+    if (!present) throw removed();
     const fresh = await saveLock(repository, options.exclusive);
-    await removeIfThere(repository, id);
+    held.add(fresh);
+    const wasThere = await removeIfThere(repository, id);
+    held.delete(id);
+    if (!wasThere) throw removed();
     id = fresh;
     refreshedAt = Date.now();
   }
@@ -284,7 +291,7 @@ export async function acquireLock(repository: Repository, options: LockOptions):
       clearInterval(timer);
       await running;
       await settled.catch(() => undefined); // its failure was the caller's to see, and has deleted the lock
-      await removeIfThere(repository, id);
+      for (const file of held) await removeIfThere(repository, file);
     },
   };
 }
