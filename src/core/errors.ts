@@ -27,6 +27,11 @@ export const errorRegistry = {
     true,
     'a snapshot was saved without the items listed above; make them readable and run the backup again',
   ),
+  'incomplete-forget': kind(
+    3,
+    true,
+    'the snapshots named above are still there; run the same command again when the storage lets them be removed',
+  ),
   'repository-missing': kind(10, false, 'check the path, or create a repository there with `lifeboat init`'),
   'repository-exists': kind(1, false, 'choose another location, or use the repository that is there'),
   'repository-foreign': kind(1, false, 'check that the path points to a restic or Lifeboat repository'),

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -37,10 +47,8 @@ async function assertEnds(
   args: readonly string[],
   options: RunOptions = at,
 ): Promise<void> {
-  const [plain, coded] = await Promise.all([
-    run(lifeboat(), args, options),
-    run(lifeboat(), ['--json', ...args], options),
-  ]);
+  const plain = await run(lifeboat(), args, options);
+  const coded = await run(lifeboat(), ['--json', ...args], options);
   assert.equal(plain.status, status, plain.stderr);
   assert.match(plain.stderr, message);
   assert.match(plain.stderr, /^ {2}hint: /m);
@@ -76,18 +84,35 @@ describe('the exit status is', () => {
   });
 
   test('3 where a snapshot was saved without something', async () => {
-    await assertEnds(3, /^missing cannot be backed up.*\nWarning: 1 item/, [
-      'backup',
-      'files',
-      'missing',
-      '--quiet',
-    ]);
+    await assertEnds(3, /^missing .*skipping\nWarning: 1 item/, ['backup', 'files', 'missing', '--quiet']);
   });
 
   test('3 where a file could not be read', async (t) => {
     if (process.platform !== 'linux') return t.skip('needs Linux');
     // Reading its first page fails, for root too.
     await assertEnds(3, /mem.*\nWarning: 1 item/, ['backup', '/proc/self/mem', '--quiet']);
+  });
+
+  test('3 where a snapshot could not be removed', async (t) => {
+    const folder = join(scratch, 'kept');
+    cpSync(repository, folder, { recursive: true });
+    const snapshots = join(folder, 'snapshots');
+    // Permissions do not stop root.
+    const isRoot = process.geteuid?.() === 0;
+    const protect = (flag: '+i' | '-i'): boolean => {
+      if (isRoot) return spawnSync('chattr', [flag, snapshots]).status === 0;
+      chmodSync(snapshots, flag === '+i' ? 0o500 : 0o700);
+      return true;
+    };
+    if (!protect('+i')) return t.skip('needs a filesystem that keeps files from being removed');
+    try {
+      const args = ['forget', '--quiet', ...readdirSync(snapshots)];
+      await assertEnds(3, /^unable to remove snapshot .*\nWarning: \d+ of \d+ snapshots/, args, {
+        repository: folder,
+      });
+    } finally {
+      protect('-i');
+    }
   });
 
   test('10 where there is no repository', async () => {

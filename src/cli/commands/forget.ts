@@ -88,9 +88,14 @@ export const command = defineCommand({
         if (!output.json) for (const group of plan.groups) printGroup(context, group, options.compact);
       }
       const ids = plan.remove.map(({ id }) => id);
-      const failed = ids.length > 0 && (await remove(context, repository, ids, dryRun, signal));
+      const failed = ids.length === 0 ? 0 : await remove(context, repository, ids, dryRun, signal);
       if (output.json && plan.groups.length > 0) output.line(`[${plan.groups.map(groupJson).join(',')}]`);
-      if (failed) return 3;
+      if (failed > 0) {
+        throw new LifeboatError(
+          'incomplete-forget',
+          `${failed} of ${ids.length} snapshots could not be removed`,
+        );
+      }
       if (ids.length > 0 && options.prune) {
         output.info(
           dryRun
@@ -112,18 +117,18 @@ export const command = defineCommand({
 
 type Context = Pick<CommandContext, 'output' | 'env'>;
 
-/** Returns whether some could not be removed. */
+/** Returns how many could not be removed. */
 async function remove(
   { output, env }: Context,
   repository: Repository,
   ids: readonly Id[],
   dryRun: boolean,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<number> {
   if (dryRun) {
     const shown = ids.map(shortId).toSorted().join(' ');
     output.info(`Would have removed the following snapshots:\n{${shown}}\n`);
-    return false;
+    return 0;
   }
   const counter = showCounter(output, env, 'files deleted', ids.length);
   const onDone = (id: Id, error: unknown): void => {
@@ -132,7 +137,7 @@ async function remove(
     else output.warn(`unable to remove snapshot ${id} from the repository: ${messageOf(error)}`);
   };
   const { failed } = await removeSnapshots(repository, ids, onDone, signal).finally(() => counter.stop());
-  return failed.size > 0;
+  return failed.size;
 }
 
 function printGroup({ output, env }: Context, group: ForgetGroup, compact: boolean): void {
