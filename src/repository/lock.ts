@@ -164,33 +164,35 @@ interface NewLock {
   readonly settled: Promise<void>;
 }
 
+/** Waits until two who lock at once see each other. @throws LifeboatError where this one has to give way. */
 async function settle(
   repository: Repository,
   { exclusive, early = false, retryForMs = 0 }: LockOptions,
   id: Id,
   indexBefore: readonly { id: Id }[],
 ): Promise<void> {
-  try {
-    await sleep(settleMs);
-    await refuseConflicts(repository, exclusive, new Set([id]));
-    if (!(await lacksIndexFiles(repository, indexBefore))) return;
-    throw new LifeboatError('lock-raced', 'another process pruned the repository while this one began');
-  } catch (error) {
-    await removeIfThere(repository, id);
+  await sleep(settleMs);
+  await refuseConflicts(repository, exclusive, new Set([id])).catch((error: unknown) => {
     // Who is willing to wait for a lock begins again, and then waits before it reads.
     if (early && retryForMs > 0 && hasCode(error, 'repository-locked'))
       throw new LifeboatError('lock-raced', error.message, { cause: error });
     throw error;
-  }
+  });
+  if (await lacksIndexFiles(repository, indexBefore))
+    throw new LifeboatError('lock-raced', 'another process pruned the repository while this one began');
 }
 
 async function acquireOnce(repository: Repository, options: LockOptions): Promise<NewLock> {
   const { exclusive, early = false } = options;
   await refuseConflicts(repository, exclusive, new Set());
   const id = await saveLock(repository, exclusive);
+  const giveUp = async (error: unknown): Promise<never> => {
+    await removeIfThere(repository, id);
+    throw error;
+  };
   // Listed before anyone reads early, so that no index file can be read that is not in this list.
-  const indexBefore = early ? await listFiles(repository.storage, 'index') : [];
-  const settled = settle(repository, options, id, indexBefore);
+  const indexBefore = early ? await listFiles(repository.storage, 'index').catch(giveUp) : [];
+  const settled = settle(repository, options, id, indexBefore).catch(giveUp);
   if (!early) await settled;
   // Whoever began early awaits it before the first write; until then a rejection must not end the process.
   settled.catch(() => undefined);
