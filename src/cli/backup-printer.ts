@@ -1,18 +1,19 @@
 import { type ByteString, toText } from '../core/bytestring.ts';
 import { messageOf } from '../core/errors.ts';
 import type { BackupReport } from '../engine/backup/backup.ts';
-import type { BackupEvents, BackupProgress } from '../engine/backup/events.ts';
+import type { BackupEvents, BackupProgress, ItemCosts, ItemStatus } from '../engine/backup/events.ts';
 import type { ScanTotals } from '../engine/backup/scan.ts';
+import type { TreeNode } from '../model/node.ts';
 import type { StoredSnapshot } from '../model/snapshot.ts';
 import { formatBytes, formatDuration } from './format.ts';
 import { showTransfer } from './progress.ts';
 import type { Output } from './terminal.ts';
+import { printable } from './text-width.ts';
 
 /** What `backup` prints, in restic's words and JSON (internal/ui/backup/text.go, json.go). */
 export interface BackupPrinter {
-  readonly events: Required<Pick<BackupEvents, 'problem' | 'warning' | 'item' | 'progress'>> & {
-    parent(snapshot: StoredSnapshot | null): void;
-  };
+  readonly events: BackupEvents &
+    Required<Pick<BackupEvents, 'warning'>> & { parent(snapshot: StoredSnapshot | null): void };
   scanned(totals: ScanTotals): void;
   finish(report: BackupReport, dryRun: boolean, startedMs: number): void;
   stop(): void;
@@ -34,30 +35,43 @@ export function createBackupPrinter(
     currentFiles: latest.current.map(toText),
   }));
 
-  function item(
-    path: ByteString,
-    node: { readonly type: string },
-    status: keyof typeof actions,
-    stored: number,
-  ): void {
-    if (output.verbosity < 3) return;
-    const name = toText(path) + (node.type === 'dir' ? '/' : '');
+  const verboseStatus = (action: string, facts: Readonly<Record<string, unknown>>): void =>
+    output.jsonLine({
+      message_type: 'verbose_status',
+      action,
+      item: '',
+      duration: 0,
+      data_size: 0,
+      data_size_in_repo: 0,
+      metadata_size: 0,
+      metadata_size_in_repo: 0,
+      total_files: 0,
+      ...facts,
+    });
+
+  function item(path: ByteString, node: TreeNode, status: ItemStatus, costs: ItemCosts): void {
+    const isFolder = node.type === 'dir';
+    const name = toText(path) + (isFolder ? '/' : '');
+    const { durationMs, newBytes, storedBytes, treeBytes, treeStoredBytes } = costs;
     if (output.json) {
-      output.jsonLine({
-        message_type: 'verbose_status',
-        action: actions[status],
+      verboseStatus(actions[status], {
         item: name,
-        duration: 0,
-        data_size: 0,
-        data_size_in_repo: stored,
-        metadata_size: 0,
-        metadata_size_in_repo: 0,
-        total_files: 0,
+        duration: durationMs / 1000,
+        data_size: newBytes,
+        data_size_in_repo: storedBytes,
+        metadata_size: treeBytes,
+        metadata_size_in_repo: treeStoredBytes,
       });
-    } else
-      output.line(
-        `${actions[status].padEnd(9)} ${name}${stored > 0 ? `, ${formatBytes(stored)} stored` : ''}`,
-      );
+      return;
+    }
+    const metadata = isFolder ? `, ${formatBytes(treeStoredBytes)} metadata` : '';
+    const saved = `, saved in ${(durationMs / 1000).toFixed(3)}s (${formatBytes(newBytes)} added, ${formatBytes(storedBytes)} stored${metadata})`;
+    output.line(`${actions[status].padEnd(9)} ${printable(name)}${status === 'unchanged' ? '' : saved}`);
+  }
+
+  function excluded(path: ByteString): void {
+    if (output.json) output.jsonLine({ message_type: 'excluded_item', item: toText(path) });
+    else output.line(`excluded  ${printable(toText(path))}`);
   }
 
   function printSummary(
@@ -91,7 +105,7 @@ export function createBackupPrinter(
     events: {
       problem(path, error) {
         const name = toText(path);
-        if (!output.json) output.warn(`error: ${name}: ${messageOf(error)}`);
+        if (!output.json) output.warn(`error: ${printable(name)}: ${messageOf(error)}`);
         else
           output.jsonError({
             message_type: 'error',
@@ -104,7 +118,7 @@ export function createBackupPrinter(
         if (output.json) output.jsonError({ message_type: 'warning', message });
         else output.warn(`warning: ${message}`);
       },
-      item,
+      ...(output.verbosity >= 3 ? { item, excluded } : {}),
       progress(state) {
         latest = state;
       },
@@ -118,7 +132,11 @@ export function createBackupPrinter(
     },
     scanned(found) {
       totals = found;
-      output.verbose(`scan finished: ${found.files} files, ${formatBytes(found.bytes)}`);
+      const { files, bytes, durationMs } = found;
+      const duration = durationMs / 1000;
+      output.verbose(`scan finished in ${duration.toFixed(3)}s: ${files} files, ${formatBytes(bytes)}`);
+      if (output.json && output.verbosity >= 3)
+        verboseStatus('scan_finished', { duration, data_size: bytes, total_files: files });
     },
     finish(report, dryRun, startedMs) {
       progress.stop();

@@ -1,6 +1,10 @@
-import { globSync, lstatSync, readFileSync } from 'node:fs';
-import { type ByteString, bytesOfBuffer, bytesOfText, toPath, toText } from '../core/bytestring.ts';
-import { LifeboatError, messageOf } from '../core/errors.ts';
+import { lstatSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
+import { type ByteString, bytesOfBuffer, bytesOfText, isUtf8, toPath, toText } from '../core/bytestring.ts';
+import { errnoOf, LifeboatError, messageOf } from '../core/errors.ts';
+import { decodeTextFile, trimWhiteSpace } from '../core/text-file.ts';
+import { globFiles } from './glob-files.ts';
 
 /** Which files and folders to back up: arguments and the lists in files (restic cmd_backup.go, collectTargets). */
 
@@ -10,9 +14,10 @@ export interface TargetLists {
   readonly filesFromRaw: readonly string[];
 }
 
-function readList(option: string, file: string): Buffer {
+/** Reads a list; `-` is standard input. */
+async function readList(option: string, file: string, stdin: Input): Promise<Buffer> {
   try {
-    return readFileSync(file === '-' ? 0 : file);
+    return file === '-' ? await buffer(stdin) : await readFile(file);
   } catch (error) {
     throw new LifeboatError('usage', `--${option}: cannot read ${file}: ${messageOf(error)}`, {
       cause: error,
@@ -21,16 +26,27 @@ function readList(option: string, file: string): Buffer {
   }
 }
 
-const linesOf = (bytes: Buffer): ByteString[] =>
-  bytesOfBuffer(bytes)
-    .split('\n')
-    .map((line) => line.replace(/\r$/, '')) as ByteString[];
+/** Lines of UTF-8, of UTF-16 with a byte order mark, or of bytes that are neither. */
+function linesOf(list: Buffer): ByteString[] {
+  const text = decodeTextFile(list);
+  const bytes = text === null ? bytesOfBuffer(list) : bytesOfText(text);
+  return bytes.split('\n').map((line) => line.replace(/\r$/, '')) as ByteString[];
+}
+
+const trim = (line: ByteString): ByteString =>
+  isUtf8(line)
+    ? bytesOfText(trimWhiteSpace(toText(line)))
+    : (line.replace(outerWhiteSpace, '') as ByteString);
+const outerWhiteSpace = /^[\t-\r ]+|[\t-\r ]+$/g;
 
 function expand(pattern: ByteString, warn: (message: string) => void): ByteString[] {
-  if (!/[*?[{]/.test(pattern)) return [pattern];
-  const found = globSync(toText(pattern)).sort();
+  const found = globFiles(pattern);
+  if (found === null)
+    throw new LifeboatError('usage', `--files-from: invalid pattern "${toText(pattern)}"`, {
+      hint: 'close every [ with ], and write \\\\ for a backslash; or use --files-from-verbatim',
+    });
   if (found.length === 0) warn(`pattern "${toText(pattern)}" does not match any files, skipping`);
-  return found.map(bytesOfText);
+  return found;
 }
 
 function rawNames(bytes: Buffer): ByteString[] {
@@ -46,22 +62,35 @@ function rawNames(bytes: Buffer): ByteString[] {
   return names;
 }
 
+type Input = AsyncIterable<Uint8Array>;
+
 /** All targets named, in the order lists first, then arguments. @throws LifeboatError `usage`. */
-export function collectTargets(
+export async function collectTargets(
   args: readonly string[],
   lists: TargetLists,
+  stdin: Input,
   warn: (message: string) => void,
-): ByteString[] {
-  const globbed = lists.filesFrom.flatMap((file) =>
-    linesOf(readList('files-from', file))
-      .map((line) => line.trim() as ByteString)
+): Promise<ByteString[]> {
+  async function each(
+    option: string,
+    files: readonly string[],
+    namesIn: (list: Buffer) => ByteString[],
+  ): Promise<ByteString[]> {
+    const names: ByteString[] = [];
+    for (const file of files) names.push(...namesIn(await readList(option, file, stdin)));
+    return names;
+  }
+
+  const globbed = await each('files-from', lists.filesFrom, (list) =>
+    linesOf(list)
+      .map(trim)
       .filter((line) => line !== '' && !line.startsWith('#'))
       .flatMap((line) => expand(line, warn)),
   );
-  const verbatim = lists.filesFromVerbatim.flatMap((file) =>
-    linesOf(readList('files-from-verbatim', file)).filter((line) => line !== ''),
+  const verbatim = await each('files-from-verbatim', lists.filesFromVerbatim, (list) =>
+    linesOf(list).filter((line) => line !== ''),
   );
-  const raw = lists.filesFromRaw.flatMap((file) => rawNames(readList('files-from-raw', file)));
+  const raw = await each('files-from-raw', lists.filesFromRaw, rawNames);
   const targets = [...globbed, ...verbatim, ...raw, ...args.map(bytesOfText)];
   if (targets.length === 0) {
     throw new LifeboatError('usage', 'nothing to back up: no file or folder is named', {
@@ -84,7 +113,8 @@ export function existingTargets(
       lstatSync(toPath(path));
       return true;
     } catch (error) {
-      warn(`${toText(path)} cannot be backed up, skipping: ${messageOf(error)}`);
+      const why = errnoOf(error) === 'ENOENT' ? 'does not exist' : `cannot be accessed (${messageOf(error)})`;
+      warn(`${toText(path)} ${why}, skipping`);
       return false;
     }
   });

@@ -13,7 +13,6 @@ import type {
   ClaimedBlob,
   FileBatch,
   FileBatchOutcome,
-  FileItem,
   FileOutcome,
   FinishedPack,
   Jobs,
@@ -31,11 +30,11 @@ export interface BlobStore {
   /** Stores the content of files of up to `largeFileBytes`. */
   saveFiles(batch: FileBatch): Promise<FileBatchOutcome>;
   /** Stores the content of one large file, its chunks on all workers at once. */
-  saveLargeFile(item: FileItem): Promise<FileOutcome>;
+  saveLargeFile(path: string | Uint8Array): Promise<LargeFileOutcome>;
   /** Stores one blob of data. */
   saveData(bytes: Uint8Array): Promise<Id>;
   /** Stores a tree. The ID is known at once; storing goes on behind, and a failure shows in `finish`. */
-  saveTree(bytes: Uint8Array): { id: Id; isNew: boolean };
+  saveTree(bytes: Uint8Array, stored?: TreeStored): { id: Id; isNew: boolean };
   /**
    * Brings blobs of a pack into new packs. From another repository those that are stored already are left
    * out; from this one all given are stored again, and their old places stay in the index in memory.
@@ -49,6 +48,12 @@ export interface BlobStore {
   /** Ends the workers. Packs that were not finished are forgotten; what was stored stays, as restic's does. */
   close(): Promise<void>;
 }
+
+/** Told once a new tree is encoded: its bytes as stored. */
+export type TreeStored = (packedBytes: number) => void;
+
+/** Whether the file changed meanwhile is the caller's to find out. */
+export type LargeFileOutcome = Omit<FileOutcome, 'state' | 'seen'>;
 
 export interface StoreTotals {
   readonly dataBlobs: number;
@@ -139,6 +144,8 @@ export function openBlobStore(
   const firstFailure = (error: unknown): unknown => failure ?? error;
 
   let trees: ClaimedBlob[] = [];
+  /** Who is to be told of these trees, by their place. */
+  let listeners = new Map<number, TreeStored>();
   let treesBytes = 0;
   let treesUnderWay = 0;
   const wakeDrained: (() => void)[] = [];
@@ -146,13 +153,19 @@ export function openBlobStore(
   function sendTrees(): void {
     if (trees.length === 0) return;
     const items = trees;
+    const told = listeners;
     const bytes = treesBytes;
     trees = [];
+    listeners = new Map();
     treesBytes = 0;
     treesUnderWay += bytes;
     pool
       .run('blobs', { items }, 0)
-      .then((stored) => count(stored, 'treeBlobs'), fail)
+      .then((stored) => {
+        count(stored, 'treeBlobs');
+        for (const [place, tell] of told) tell(stored.sizes[place]!);
+      })
+      .catch(fail)
       .finally(() => {
         treesUnderWay -= bytes;
         if (treesUnderWay === 0) treesIdle?.();
@@ -162,8 +175,8 @@ export function openBlobStore(
   }
   let treesIdle: (() => void) | null = null;
 
-  async function saveChunks(item: FileItem, cuts: Float64Array): Promise<ChunksOutcome> {
-    const outcome = await pool.run('chunks', { path: item.path, cuts });
+  async function saveChunks(path: string | Uint8Array, cuts: Float64Array): Promise<ChunksOutcome> {
+    const outcome = await pool.run('chunks', { path, cuts });
     count(outcome.stored, 'dataBlobs');
     return outcome;
   }
@@ -180,18 +193,18 @@ export function openBlobStore(
         throw firstFailure(error);
       }
     },
-    async saveLargeFile(item) {
+    async saveLargeFile(path) {
       try {
         const parts: Promise<ChunksOutcome>[] = [];
         let start = 0;
-        let problem: FileOutcome['problem'] = null;
+        let problem: LargeFileOutcome['problem'] = null;
         for (let ended = false; !ended; ) {
-          const scan = await pool.run('scan', { path: item.path, start, bytesMax: scanBytes });
+          const scan = await pool.run('scan', { path, start, bytesMax: scanBytes });
           problem ??= scan.problem;
           ended = scan.ended;
           const { cuts } = scan;
           for (let n = 0; n + 1 < cuts.length; n += chunksPerJob) {
-            const part = saveChunks(item, cuts.slice(n, n + chunksPerJob + 1));
+            const part = saveChunks(path, cuts.slice(n, n + chunksPerJob + 1));
             part.catch(() => undefined); // reported where all parts are awaited, unless a scan fails before
             parts.push(part);
           }
@@ -202,8 +215,9 @@ export function openBlobStore(
         const outcomes = await Promise.all(parts);
         problem ??= outcomes.find((outcome) => outcome.problem)?.problem ?? null;
         const packedBytes = outcomes.reduce((sum, outcome) => sum + outcome.stored.packedBytes, 0);
+        const newBytes = outcomes.reduce((sum, outcome) => sum + outcome.stored.bytes, 0);
         const content = problem ? null : Buffer.concat(outcomes.map((outcome) => outcome.content!));
-        return { content, size: start, changed: start !== item.size, packedBytes, problem };
+        return { content, size: start, newBytes, packedBytes, problem };
       } catch (error) {
         throw firstFailure(error);
       }
@@ -217,10 +231,11 @@ export function openBlobStore(
         throw firstFailure(error);
       }
     },
-    saveTree(bytes) {
+    saveTree(bytes, stored) {
       const id = sha256(bytes);
       const entry = index.table.claim('tree', id);
       if (entry >= 0) {
+        if (stored) listeners.set(trees.length, stored);
         trees.push({ type: 'tree', id, entry, bytes });
         treesBytes += bytes.length;
         if (treesBytes >= treeBatchBytes) sendTrees();

@@ -22,6 +22,7 @@ export async function storeStream(
   const { input } = chunker;
   const content: Promise<Id>[] = [];
   const underWay = new Set<Promise<unknown>>();
+  const failures: unknown[] = [];
   let start = 0;
   let held = 0;
   let scanned = 0;
@@ -30,15 +31,18 @@ export async function storeStream(
   async function storeUpTo(end: number): Promise<void> {
     const saved = store.saveData(input.slice(start, end));
     content.push(saved);
-    // The failure itself is thrown where `content` is awaited.
-    const tracked: Promise<void> = saved.then(
-      () => void underWay.delete(tracked),
-      () => void underWay.delete(tracked),
-    );
+    const tracked: Promise<void> = saved
+      .then(
+        () => undefined,
+        (error: unknown) => void failures.push(error),
+      )
+      .finally(() => underWay.delete(tracked));
     underWay.add(tracked);
     start = end;
     scanned = end;
     if (underWay.size >= chunksUnderWayMax) await Promise.race(underWay);
+    // What cannot be stored need not be read to its end, which may be hours away.
+    if (failures.length > 0) throw failures[0];
   }
 
   async function cutAll(isLast: boolean): Promise<void> {

@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { LifeboatError } from '../core/errors.ts';
+import { LifeboatError, messageOf } from '../core/errors.ts';
 
 export interface ChildStream {
-  readonly stdout: Readable;
+  /** Standard output. @throws as `completed`, where the program could not be run. */
+  readonly bytes: AsyncIterable<Uint8Array>;
   /** Resolves when the program ended with status 0. @throws LifeboatError `source-unreadable` otherwise. */
   completed(): Promise<void>;
+  /** Ends the program where it still runs: nobody will read on. */
+  close(): void;
 }
 
 /**
@@ -14,28 +17,53 @@ export interface ChildStream {
  */
 export function startChild(command: readonly string[], signal: AbortSignal): ChildStream {
   const [program, ...args] = command as [string, ...string[]];
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], signal });
+  const failed = (what: string, hint: string, cause?: unknown): LifeboatError =>
+    new LifeboatError('source-unreadable', `${what}; no snapshot was made`, { hint, cause });
+  const cannotRun = (error: unknown): LifeboatError =>
+    failed(
+      `cannot run ${program}: ${messageOf(error)}`,
+      'check that the program is installed and may be run',
+      error,
+    );
+
+  const start = () => {
+    try {
+      return spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], signal });
+    } catch (error) {
+      throw cannotRun(error); // such as an empty name, which is not even tried
+    }
+  };
+  const child = start();
   const ended = new Promise<void>((resolve, reject) => {
-    child.on('error', (error) => {
-      reject(
-        new LifeboatError('source-unreadable', `cannot run ${program}: ${error.message}`, { cause: error }),
-      );
-    });
+    child.on('error', (error) => reject(cannotRun(error)));
     child.on('close', (status, killedBy) => {
       if (status === 0) return resolve();
       const how = killedBy ? `was ended by ${killedBy}` : `ended with exit status ${status}`;
       reject(
-        new LifeboatError(
-          'source-unreadable',
-          `${program} ${how}, so its output is incomplete; no snapshot was made`,
-          {
-            hint: 'run the command by itself to see why it fails, then run the backup again',
-          },
+        failed(
+          `${program} ${how}, so its output is incomplete`,
+          'run the command by itself to see why it fails, then run the backup again',
         ),
       );
     });
   });
   // The failure is reported where `completed` is awaited; until then it must not count as unhandled.
   ended.catch(() => undefined);
-  return { stdout: child.stdout, completed: () => ended };
+
+  async function* read(stdout: Readable): AsyncGenerator<Uint8Array> {
+    try {
+      yield* stdout;
+    } catch (error) {
+      await ended; // why it could not be run says more than that its output broke off
+      throw error;
+    }
+  }
+  return {
+    bytes: read(child.stdout),
+    completed: () => ended,
+    close() {
+      if (child.exitCode === null && child.signalCode === null) child.kill();
+      child.stdout.destroy();
+    },
+  };
 }

@@ -24,6 +24,7 @@ import { type CommandContext, defineCommand } from '../command.ts';
 import { excludeFilters, excludeOptions } from '../exclude-options.ts';
 import { parseWholeNumber } from '../option-values.ts';
 import { flag, type OptionTable, text, texts, value, valueOr, values } from '../options.ts';
+import { passwordVariables } from '../password.ts';
 import { progressIntervalMs } from '../progress.ts';
 import { openSession, withSessionLock } from '../session.ts';
 import { lifeboatVersion } from '../version.ts';
@@ -121,12 +122,22 @@ const options = {
 type Context = CommandContext<typeof options>;
 
 /** @throws LifeboatError `usage` where options contradict each other. */
-function checkOptions({ options: given, args }: Context): void {
+function checkOptions({ options: given, args, global, env }: Context): void {
   const lists = [...given.filesFrom, ...given.filesFromVerbatim, ...given.filesFromRaw];
   const streamed = given.stdin || given.stdinFromCommand;
   const refuse = (message: string, hint: string): never => {
     throw new LifeboatError('usage', message, { hint });
   };
+  const passwordIsAsked =
+    !global.passwordCommand &&
+    !global.passwordFile &&
+    !global.insecureNoPassword &&
+    !passwordVariables.some((variable) => env[variable]);
+  if (passwordIsAsked && (given.stdin || lists.includes('-')))
+    refuse(
+      'standard input cannot give both the password and what is to be backed up',
+      'give the password with --password-file or LIFEBOAT_PASSWORD',
+    );
   if (streamed && lists.length > 0)
     refuse('--stdin and --files-from cannot be used together', 'use one of them');
   if (given.stdin && given.stdinFromCommand)
@@ -166,7 +177,7 @@ function requestOf(
   const tags = flattenTags(given.tag);
   const streamName = given.stdinFilename;
   const source = given.stdinFromCommand
-    ? { stream: commandSource(streamName, args, signal) }
+    ? { stream: commandSource(streamName, args) }
     : given.stdin
       ? { stream: inputSource(streamName, stdin) }
       : { paths: targets };
@@ -211,11 +222,11 @@ async function retryRaced(attempt: () => Promise<BackupReport>, attemptsLeft: nu
 
 async function run(context: Context): Promise<number> {
   checkOptions(context);
-  const { options: given, args, output, env } = context;
+  const { options: given, args, output, env, stdin } = context;
   const startedMs = performance.now();
   const streamed = given.stdin || given.stdinFromCommand;
   const warn = (message: string): void => output.warn(message);
-  const named = streamed ? [] : collectTargets(args, given, warn);
+  const named = streamed ? [] : await collectTargets(args, given, stdin, warn);
   const targets = streamed ? [] : existingTargets(named, warn);
   const printer = createBackupPrinter(output, env);
   const selection = selectionOf(context, targets, printer);
@@ -233,7 +244,9 @@ async function run(context: Context): Promise<number> {
           const request = requestOf(context, targets, selection, printer);
           const shown = progressIntervalMs(output, env) > 0 && !given.noScan;
           if (shown && 'paths' in request.source)
-            void scanTargets(request.source.paths, selection, signal).then(printer.scanned);
+            void scanTargets(request.source.paths, selection, signal).then(
+              (totals) => totals && printer.scanned(totals),
+            );
           // A lock that was raced or refused says more than what then could not be read.
           const ground = await readGround(repository).catch((error) =>
             settled.then(() => Promise.reject(error)),

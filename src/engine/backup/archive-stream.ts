@@ -9,14 +9,22 @@ import type { Repository } from '../../repository/repository.ts';
 import { storeStream } from '../../repository/stream.ts';
 import type { ArchiveResult } from './archive.ts';
 import type { BackupEvents } from './events.ts';
+import { createTally } from './tally.ts';
 
 /** Standard input, or the output of a command, to be kept as one file. */
 export interface StreamSource {
   /** Name of the file in the snapshot; may have folders. */
   readonly name: string;
+  /** Begins it, once. What makes it ends with the signal. */
+  open(signal: AbortSignal): OpenStream;
+}
+
+export interface OpenStream {
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Resolves when the stream's maker ended well. @throws what makes the stream worthless, such as a failed command. */
   completed(): Promise<void>;
+  /** Ends its maker where it is still at work. */
+  close(): void;
 }
 
 const fileMode = 0o644;
@@ -50,6 +58,18 @@ async function* untilAborted(
   }
 }
 
+/** Folders and name of the file. @throws LifeboatError `usage`. */
+function partsOf(name: string): { folders: ByteString[]; file: ByteString } {
+  const folders = name
+    .split('/')
+    .filter((part) => part !== '')
+    .map(bytesOfText);
+  const file = folders.pop();
+  if (file === undefined || [...folders, file].some((part) => unsafeName(part) !== null))
+    throw new LifeboatError('usage', `"${name}" cannot be the name of a file in a snapshot`);
+  return { folders, file };
+}
+
 /** Stores a stream as the only file of a snapshot. A stream that fails makes no snapshot. */
 export async function archiveStream(
   source: StreamSource,
@@ -59,36 +79,32 @@ export async function archiveStream(
   events: BackupEvents,
   signal: AbortSignal,
 ): Promise<ArchiveResult> {
-  const parts = source.name
-    .split('/')
-    .filter((part) => part !== '')
-    .map(bytesOfText);
-  const bad = parts.map(unsafeName).find((why) => why !== null);
-  if (parts.length === 0 || bad)
-    throw new LifeboatError('usage', `"${source.name}" cannot be the name of a file in a snapshot`);
-  const { content, size } = await storeStream(
-    store,
-    repository.config.chunkerPolynomial,
-    untilAborted(source.bytes, signal),
-    (bytes) => events.progress?.({ files: 0, bytes, problems: 0, current: [parts[parts.length - 1]!] }),
-  );
-  await source.completed();
-  const file = nodeOf(parts.pop()!, 'file', timeMs);
-  file.content = content;
-  if (size > 0) file.size = size;
-  let { id } = store.saveTree(encodeTree([file]));
-  for (const name of parts.toReversed())
-    ({ id } = store.saveTree(encodeTree([{ ...nodeOf(name, 'dir', timeMs), subtree: id }])));
-  events.item?.(bytesOfText(`/${source.name}`), file, 'new', store.totals().packedBytes);
-  const counts = {
-    filesNew: 1,
-    filesChanged: 0,
-    filesUnmodified: 0,
-    dirsNew: parts.length,
-    dirsChanged: 0,
-    dirsUnmodified: 0,
-    bytes: size,
-    problems: 0,
-  };
-  return { tree: id, counts };
+  const { folders, file } = partsOf(source.name);
+  const tally = createTally(events);
+  const startMs = tally.now();
+  const stream = source.open(signal);
+  const node = nodeOf(file, 'file', timeMs);
+  try {
+    const progress = (bytes: number): void =>
+      events.progress?.({ files: 0, bytes, problems: 0, current: [file] });
+    const bytes = untilAborted(stream.bytes, signal);
+    const { content, size } = await storeStream(store, repository.config.chunkerPolynomial, bytes, progress);
+    await stream.completed();
+    node.content = content;
+    if (size > 0) node.size = size;
+  } finally {
+    stream.close();
+  }
+  const { bytes: newBytes, packedBytes: storedBytes } = store.totals();
+  const pathOf = (depth: number, last: ByteString): ByteString =>
+    ['', ...folders.slice(0, depth), last].join('/') as ByteString;
+  tally.file(pathOf(folders.length, file), node, undefined, startMs, { newBytes, storedBytes });
+  let { id } = store.saveTree(encodeTree([node]));
+  for (let depth = folders.length - 1; depth >= 0; depth--) {
+    const name = folders[depth]!;
+    const folder = { ...nodeOf(name, 'dir', timeMs), subtree: id };
+    tally.folder(pathOf(depth, name), folder, undefined, startMs)(0, 0);
+    ({ id } = store.saveTree(encodeTree([folder])));
+  }
+  return { tree: id, counts: tally.counts };
 }

@@ -7,10 +7,25 @@ export interface BackupEvents {
   problem(path: ByteString, error: unknown): void;
   /** Something worth saying that does not make the snapshot incomplete. */
   warning?(message: string): void;
-  /** An entry is done. `bytes` is what was newly stored for it. */
-  item?(path: ByteString, node: TreeNode, status: 'new' | 'changed' | 'unchanged', storedBytes: number): void;
+  /** A file or folder is done. Without this nothing is measured for it. */
+  item?(path: ByteString, node: TreeNode, status: ItemStatus, costs: ItemCosts): void;
+  /** Something was left out as asked. */
+  excluded?(path: ByteString): void;
   /** Called often; cheap to ignore. */
   progress?(state: BackupProgress): void;
+}
+
+export type ItemStatus = 'new' | 'changed' | 'unchanged';
+
+export interface ItemCosts {
+  /** From the first look to the end. */
+  readonly durationMs: number;
+  /** Bytes of file content that were new, and as stored. */
+  readonly newBytes: number;
+  readonly storedBytes: number;
+  /** Bytes of a folder's tree where it was new, and as stored. */
+  readonly treeBytes: number;
+  readonly treeStoredBytes: number;
 }
 
 export interface BackupProgress {

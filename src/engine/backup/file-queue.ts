@@ -1,6 +1,13 @@
 import { type ByteString, toPath } from '../../core/bytestring.ts';
 import { type BlobStore, largeFileBytes } from '../../repository/blob-store.ts';
-import { type FileOutcome, factsPerFile, outcomeFactsPerFile } from '../../repository/workers/protocol.ts';
+import {
+  type ContentState,
+  contentStates,
+  type FileOutcome,
+  factsPerFile,
+  outcomeFactsPerFile,
+  type SeenFacts,
+} from '../../repository/workers/protocol.ts';
 import { type FileStat, statEntry } from '../../sources/files/stat.ts';
 
 /**
@@ -34,6 +41,19 @@ const largeFilesAtOnce = 2;
 
 const milliseconds = (seconds: number, nanoseconds: number): number => seconds * 1000 + nanoseconds / 1e6;
 
+/** What tells that a file changed, as workers see it. */
+export function factsOf(stat: FileStat): SeenFacts {
+  return {
+    size: Number(stat.size),
+    mtimeMs: milliseconds(stat.mtimeSec, stat.mtimeNsec),
+    ctimeMs: milliseconds(stat.ctimeSec, stat.ctimeNsec),
+  };
+}
+
+export function sameFacts(one: SeenFacts, other: SeenFacts): boolean {
+  return one.size === other.size && one.mtimeMs === other.mtimeMs && one.ctimeMs === other.ctimeMs;
+}
+
 export function createFileQueue<T extends QueuedFile>(
   store: BlobStore,
   done: (file: T, outcome: FileOutcome) => void,
@@ -63,10 +83,11 @@ export function createFileQueue<T extends QueuedFile>(
     let paths = '';
     for (let n = 0; n < files.length; n++) {
       const { path, stat } = files[n]!;
+      const { size, mtimeMs, ctimeMs } = factsOf(stat);
       paths += `${path}\0`;
-      facts[n * factsPerFile] = Number(stat.size);
-      facts[n * factsPerFile + 1] = milliseconds(stat.mtimeSec, stat.mtimeNsec);
-      facts[n * factsPerFile + 2] = milliseconds(stat.ctimeSec, stat.ctimeNsec);
+      facts[n * factsPerFile] = size;
+      facts[n * factsPerFile + 1] = mtimeMs;
+      facts[n * factsPerFile + 2] = ctimeMs;
     }
     const outcome = await store.saveFiles({ paths, facts });
     const problems = new Map(outcome.problems.map(({ file, problem }) => [file, problem]));
@@ -78,8 +99,14 @@ export function createFileQueue<T extends QueuedFile>(
       done(files[n]!, {
         content: problem ? null : outcome.ids.subarray(at, at + idBytes),
         size: outcome.facts[fact + 1]!,
-        packedBytes: outcome.facts[fact + 2]!,
-        changed: outcome.facts[fact + 3] === 1,
+        newBytes: outcome.facts[fact + 2]!,
+        packedBytes: outcome.facts[fact + 3]!,
+        state: contentStates[outcome.facts[fact + 4]!]!,
+        seen: {
+          size: outcome.facts[fact + 5]!,
+          mtimeMs: outcome.facts[fact + 6]!,
+          ctimeMs: outcome.facts[fact + 7]!,
+        },
         problem,
       });
       at += idBytes;
@@ -88,30 +115,23 @@ export function createFileQueue<T extends QueuedFile>(
   }
 
   async function saveLarge(file: T): Promise<void> {
-    const { path, stat } = file;
-    const item = {
-      path: toPath(path),
-      size: Number(stat.size),
-      mtimeMs: milliseconds(stat.mtimeSec, stat.mtimeNsec),
-      ctimeMs: milliseconds(stat.ctimeSec, stat.ctimeNsec),
-    };
-    const outcome = await store.saveLargeFile(item);
-    done(file, outcome.problem ? outcome : { ...outcome, changed: outcome.changed || changedSince(file) });
+    const path = toPath(file.path);
+    // Looked at again, as it may have waited, and will be read for long.
+    const before = factsNow(file);
+    const outcome = await store.saveLargeFile(path);
+    const after = before && factsNow(file);
+    let state: ContentState = 'torn';
+    if (before && after && sameFacts(before, after) && outcome.size === before.size)
+      state = sameFacts(before, factsOf(file.stat)) ? 'same' : 'newer';
+    done(file, { ...outcome, state, seen: before ?? factsOf(file.stat) });
     batchDone(file);
   }
 
-  function changedSince({ path, stat }: T): boolean {
+  function factsNow({ path }: T): SeenFacts | null {
     try {
-      const now = statEntry(path);
-      return (
-        now.size !== stat.size ||
-        now.mtimeSec !== stat.mtimeSec ||
-        now.mtimeNsec !== stat.mtimeNsec ||
-        now.ctimeSec !== stat.ctimeSec ||
-        now.ctimeNsec !== stat.ctimeNsec
-      );
+      return factsOf(statEntry(path));
     } catch {
-      return true; // it is gone: what was read may not be all there was
+      return null; // it is gone: what was read may not be all there was
     }
   }
 
@@ -150,8 +170,11 @@ export function createFileQueue<T extends QueuedFile>(
       return isFull() ? waitForRoom() : null;
     },
     async finish() {
-      sendBatch();
-      await Promise.all([...batches, ...large]);
+      // An outcome may put its file into the queue again.
+      do {
+        sendBatch();
+        await Promise.all([...batches, ...large]);
+      } while (!failure && (batch.length > 0 || batches.size > 0 || large.size > 0));
       if (failure) throw failure;
     },
     async settled() {

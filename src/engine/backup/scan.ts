@@ -8,19 +8,22 @@ import type { Selection } from './archive.ts';
 export interface ScanTotals {
   readonly files: number;
   readonly bytes: number;
+  readonly durationMs: number;
 }
 
 const turnMs = 4;
 
 /**
  * Counts what a backup will process, for the estimate of time left. Runs beside the backup in short turns;
- * what cannot be read is left out here, as the backup itself reports it.
+ * what cannot be read is left out here, as the backup itself reports it. Never rejects; null where it was
+ * aborted or the targets cannot be listed.
  */
 export async function scanTargets(
   paths: readonly ByteString[],
   selection: Selection,
   signal: AbortSignal,
-): Promise<ScanTotals> {
+): Promise<ScanTotals | null> {
+  const startMs = performance.now();
   let files = 0;
   let bytes = 0;
   let turnEnd = performance.now() + turnMs;
@@ -57,15 +60,19 @@ export async function scanTargets(
     }
   }
 
-  lookAtTargets(targetTree(paths));
+  try {
+    lookAtTargets(targetTree(paths));
+  } catch {
+    return null; // as above
+  }
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     for (const name of namesIn(folder)) {
       look(joinPath(folder, name), false);
       if (performance.now() < turnEnd) continue;
       await nextTurn();
-      if (signal.aborted) return { files, bytes };
+      if (signal.aborted) return null;
       turnEnd = performance.now() + turnMs;
     }
   }
-  return { files, bytes };
+  return { files, bytes, durationMs: performance.now() - startMs };
 }

@@ -31,40 +31,50 @@ export function absolutePath(path: ByteString, workingDirectory: string): ByteSt
 
 type EntryRule = (path: ByteString, stat: FileStat) => boolean;
 
+/** Directories whose answer is remembered; the walk and the scan beside it are in different ones. */
+const directoriesMax = 1024;
+
 /** Keeps what shares a directory with a tag file out, but not the tag file itself. */
 function tagFileRule(tag: TagFile, warn: SelectionRules['warn']): EntryRule {
-  let lastDirectory = '';
-  let lastMarked = false;
+  const known = new Map<ByteString, boolean>();
   const marks = (directory: ByteString): boolean => {
+    const path = toText(joinPath(directory, tag.name));
     try {
       const beginning = readBeginning(directory, tag.name, headerBytesNeeded(tag));
       if (beginning === null) return false;
       if (marksDirectory(tag, beginning)) return true;
-      warn(
-        `${toText(joinPath(directory, tag.name))} has not the expected beginning, so nothing is excluded by it`,
-      );
+      warn(`${path} has not the expected beginning, so nothing is excluded by it`);
     } catch (error) {
-      warn(
-        `cannot read ${toText(joinPath(directory, tag.name))}, so nothing is excluded by it: ${messageOf(error)}`,
-      );
+      warn(`cannot read ${path}, so nothing is excluded by it: ${messageOf(error)}`);
     }
     return false;
   };
   return (path) => {
-    const directory = parentOf(path);
     if (path.endsWith(`/${tag.name}`)) return true;
-    if (directory !== lastDirectory) {
-      lastDirectory = directory;
-      lastMarked = marks(directory);
+    const directory = parentOf(path);
+    let marked = known.get(directory);
+    if (marked === undefined) {
+      marked = marks(directory);
+      if (known.size >= directoriesMax) known.delete(known.keys().next().value!);
+      known.set(directory, marked);
     }
-    return !lastMarked;
+    return !marked;
   };
+}
+
+/** The device of what lies at a path; null where it is gone. */
+function deviceOf(path: ByteString): U64 | null {
+  try {
+    return statEntry(path).dev;
+  } catch {
+    return null; // what lies below it is left out, or reported where it is read
+  }
 }
 
 /** Keeps other file systems out; of a mount point only the directory itself stays. */
 function deviceRule(targets: readonly ByteString[]): EntryRule {
-  const allowed = new Map<ByteString, U64>(targets.map((path) => [path, statEntry(path).dev]));
-  const isAllowed = (path: ByteString, device: U64): boolean => {
+  const allowed = new Map(targets.map((path) => [path, deviceOf(path)]));
+  const isAllowed = (path: ByteString, device: U64 | null): boolean => {
     for (let at = path; ; at = parentOf(at)) {
       const expected = allowed.get(at);
       if (expected !== undefined) return expected === device;
@@ -73,7 +83,7 @@ function deviceRule(targets: readonly ByteString[]): EntryRule {
   };
   return (path, stat) => {
     if (isAllowed(path, stat.dev)) return true;
-    return isDirectory(stat) && isAllowed(parentOf(path), statEntry(parentOf(path)).dev);
+    return isDirectory(stat) && isAllowed(parentOf(path), deviceOf(parentOf(path)));
   };
 }
 

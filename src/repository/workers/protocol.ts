@@ -34,14 +34,6 @@ export interface WorkerSetup {
   readonly shared: SharedState;
 }
 
-/** A file to store. Size and times are what the walker saw, to notice a change while reading. */
-export interface FileItem {
-  readonly path: string | Uint8Array;
-  readonly size: number;
-  readonly mtimeMs: number;
-  readonly ctimeMs: number;
-}
-
 export interface FileProblem {
   readonly code: string;
   readonly message: string;
@@ -55,12 +47,27 @@ export interface StoredCounts {
   readonly packedBytes: number;
 }
 
+/**
+ * How a file's content relates to what the walker saw of it. `same`: nothing changed. `newer`: the file had
+ * changed by then, but stood still while it was read, and `seen` tells as what. `torn`: it changed while it was read.
+ */
+export type ContentState = 'same' | 'newer' | 'torn';
+
+/** Of the open file when its content was read. */
+export interface SeenFacts {
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+}
+
 export interface FileOutcome {
   /** 32 bytes for each blob, in order; empty for an empty file; null where the file could not be read. */
   readonly content: Uint8Array | null;
   readonly size: number;
-  /** Whether the file differed from what the walker saw, or changed while it was read. */
-  readonly changed: boolean;
+  readonly state: ContentState;
+  readonly seen: SeenFacts;
+  /** Bytes of this file's new blobs. */
+  readonly newBytes: number;
   /** Stored bytes of this file's new blobs. */
   readonly packedBytes: number;
   readonly problem: FileProblem | null;
@@ -79,13 +86,17 @@ export const factsPerFile = 3;
 export interface FileBatchOutcome {
   /** IDs of all blobs of all files, 32 bytes each. */
   readonly ids: Uint8Array;
-  /** For each file: number of its blobs, its size, stored bytes of its new blobs, 1 where it changed. */
+  /**
+   * For each file: number of its blobs, its size, bytes of its new blobs before and as stored, place of its
+   * state in `contentStates`, then size, modification and change time as last seen.
+   */
   readonly facts: Float64Array;
   readonly problems: readonly { readonly file: number; readonly problem: FileProblem }[];
   readonly stored: StoredCounts;
 }
 
-export const outcomeFactsPerFile = 4;
+export const outcomeFactsPerFile = 8;
+export const contentStates: readonly ContentState[] = ['same', 'newer', 'torn'];
 
 /** Part of a large file: byte offsets of its chunks, each [start, end). */
 export interface ScanOutcome {
@@ -129,7 +140,11 @@ export interface Jobs {
   scan: { input: { path: string | Uint8Array; start: number; bytesMax: number }; output: ScanOutcome };
   chunks: { input: { path: string | Uint8Array; cuts: Float64Array }; output: ChunksOutcome };
   data: { input: { bytes: Uint8Array }; output: { id: Uint8Array; stored: StoredCounts } };
-  blobs: { input: { items: readonly ClaimedBlob[] }; output: StoredCounts };
+  blobs: {
+    input: { items: readonly ClaimedBlob[] };
+    /** `sizes`: stored bytes of each blob. */
+    output: StoredCounts & { readonly sizes: Float64Array };
+  };
   /** Brings blobs of a pack, of this or of another repository, into new packs, verified on the way. */
   transfer: {
     input: {

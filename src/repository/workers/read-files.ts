@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { type ByteString, toPath } from '../../core/bytestring.ts';
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
 import { checksum } from '../../kernels/checksum.ts';
@@ -9,6 +9,7 @@ import type { BlobEncoder } from './blob-encoder.ts';
 import { createIdList, type IdList } from './id-list.ts';
 import {
   type ChunksOutcome,
+  contentStates,
   type FileBatch,
   type FileBatchOutcome,
   type FileProblem,
@@ -50,6 +51,21 @@ interface Counter {
 
 const newCounter = (): Counter => ({ blobs: 0, bytes: 0, packedBytes: 0 });
 const problemOf = (error: unknown): FileProblem => ({ code: errnoOf(error), message: messageOf(error) });
+
+/** Files above this size are not read twice, should they change while they are read. */
+const rereadBytesMax = 32 * 1024 * 1024;
+const newer = contentStates.indexOf('newer');
+const torn = contentStates.indexOf('torn');
+
+/** A file of no blocks, as in /proc and /sys, may hold more or less than it says. */
+function isUnchanged(stat: Stats, read: number, size: number, mtimeMs: number, ctimeMs: number): boolean {
+  return (
+    stat.size === size &&
+    stat.mtimeMs === mtimeMs &&
+    stat.ctimeMs === ctimeMs &&
+    (read === size || stat.blocks === 0)
+  );
+}
 
 /** System errors are named ENOENT and the like; our own errors and defects are not. */
 function isSystemError(error: unknown): boolean {
@@ -144,7 +160,15 @@ export function createFileReader(
     }
   }
 
+  /** What replaced the file since it was listed may never end. */
+  function regularFile(fd: number): Stats {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw Object.assign(new Error('is no regular file any more'), { code: 'ESTALE' });
+    return stat;
+  }
+
   function storeWhole(fd: number, ids: IdList, counter: Counter): number {
+    regularFile(fd);
     let size = 0;
     cutFile(
       fd,
@@ -169,15 +193,42 @@ export function createFileReader(
     return n;
   }
 
-  function changedSince(fd: number, size: number, facts: Float64Array, at: number): boolean {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) throw Object.assign(new Error('is no regular file any more'), { code: 'ESTALE' });
-    return (
-      size !== facts[at] ||
-      stat.size !== facts[at] ||
-      stat.mtimeMs !== facts[at + 1] ||
-      stat.ctimeMs !== facts[at + 2]
-    );
+  /**
+   * Stores a file's content, a second time where the file turns out to be another than the walker saw: then
+   * what is stored belongs to what the open file says of itself. Leaves that in `outcome`.
+   */
+  function storeContent(
+    fd: number,
+    facts: Float64Array,
+    at: number,
+    ids: IdList,
+    counter: Counter,
+    outcome: Float64Array,
+    to: number,
+  ): number {
+    const blobsBefore = ids.count();
+    const expected = facts[at]!;
+    const before = expected > rereadBytesMax ? regularFile(fd) : null;
+    let size = readContent(fd, before?.size ?? expected, ids, counter);
+    let after = regularFile(fd);
+    let state = 0;
+    if (before) {
+      if (!isUnchanged(after, size, before.size, before.mtimeMs, before.ctimeMs)) state = torn;
+      else if (!isUnchanged(after, size, expected, facts[at + 1]!, facts[at + 2]!)) state = newer;
+    } else if (!isUnchanged(after, size, expected, facts[at + 1]!, facts[at + 2]!)) {
+      const now = after;
+      if (now.size <= rereadBytesMax) {
+        ids.truncate(blobsBefore);
+        size = readContent(fd, now.size, ids, counter);
+        after = regularFile(fd);
+      }
+      state = isUnchanged(after, size, now.size, now.mtimeMs, now.ctimeMs) ? newer : torn;
+    }
+    outcome[to + 4] = state;
+    outcome[to + 5] = after.size;
+    outcome[to + 6] = after.mtimeMs;
+    outcome[to + 7] = after.ctimeMs;
+    return size;
   }
 
   /** Stores one file; leaves its facts in `outcome` at `to`. @throws system errors of this file. */
@@ -191,14 +242,13 @@ export function createFileReader(
     to: number,
   ): void {
     const blobsBefore = ids.count();
-    const packedBefore = counter.packedBytes;
+    const { bytes, packedBytes } = counter;
     const fd = openSync(path, openFlags);
     try {
-      const size = readContent(fd, facts[at]!, ids, counter);
-      outcome[to + 3] = changedSince(fd, size, facts, at) ? 1 : 0;
+      outcome[to + 1] = storeContent(fd, facts, at, ids, counter, outcome, to);
       outcome[to] = ids.count() - blobsBefore;
-      outcome[to + 1] = size;
-      outcome[to + 2] = counter.packedBytes - packedBefore;
+      outcome[to + 2] = counter.bytes - bytes;
+      outcome[to + 3] = counter.packedBytes - packedBytes;
     } catch (error) {
       ids.truncate(blobsBefore);
       throw error;
@@ -236,6 +286,7 @@ export function createFileReader(
       try {
         const fd = openSync(asPath(path), openFlags);
         try {
+          regularFile(fd);
           const onChunk = (_: Uint8Array, end: number): boolean => {
             cuts.push(start + end);
             return end < bytesMax;
@@ -276,6 +327,7 @@ export function createFileReader(
     },
 
     data(bytes) {
+      stopIfCancelled();
       const counter = newCounter();
       const ids = createIdList(1);
       storeChunk(bytes, ids, counter);
