@@ -2,6 +2,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { visitFiles } from '../measure/files.ts';
 import { measure } from '../measure/process.ts';
+import { initialise } from '../programs/keys.ts';
 import type { Program } from '../programs/program.ts';
 import { backupOf } from '../programs/repositories.ts';
 import { freshFolder, removeFolder } from '../settings.ts';
@@ -31,7 +32,7 @@ function rewrite(path: string, seed: number): void {
 }
 
 /** A repository with backups of files that change a little from one to the next. */
-export function generations(quick: boolean, program: Program): Generations {
+export function generations(quick: boolean, program: Program, lifeboat: Program): Generations {
   const count = quick ? 6 : 20;
   const librariesBytesMax = quick ? 30e6 : 300e6;
   const smallFilesMax = quick ? 2_000 : 20_000;
@@ -39,7 +40,7 @@ export function generations(quick: boolean, program: Program): Generations {
   const recipe: Recipe = {
     name,
     title: `${count} generations`,
-    version: 1,
+    version: 2,
     spaceBytes: 5 * librariesBytesMax,
     async make(folder, settings) {
       const files = freshFolder(settings, 'generations');
@@ -61,7 +62,7 @@ export function generations(quick: boolean, program: Program): Generations {
         bytes += size;
       });
       const repository = join(folder, 'repository');
-      await measure(program.command(repository, 'init'));
+      await initialise(repository, program, lifeboat);
       const random = createRandom(4000);
       for (let generation = 1; generation <= count; generation++) {
         settings.say(`making generation ${generation} of ${count}`);

@@ -34,7 +34,7 @@ export async function changed(bench: Bench): Promise<void> {
     async prepare() {
       const set = await dataSet(settings, recipe);
       needSpace(settings, 4 * set.bytes);
-      const empty = await emptyRepository(settings, writer(bench));
+      const empty = await emptyRepository(settings, writer(bench), bench.lifeboat);
       const folder = freshFolder(settings, 'changed');
       const files = join(folder, 'files');
       if (spawnSync('cp', ['-a', set.folder, files]).status !== 0)

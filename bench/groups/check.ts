@@ -24,7 +24,7 @@ export async function check(bench: Bench): Promise<void> {
     async prepare() {
       const set = await warmDataSet(settings, recipe);
       needSpace(settings, 2 * set.bytes);
-      const repository = await emptyRepository(settings, writer(bench));
+      const repository = await emptyRepository(settings, writer(bench), bench.lifeboat);
       await measure(writer(bench).command(repository, ...backupOf(set.folder)));
       warm(repository);
       const contender = (program: Program): Contender => ({

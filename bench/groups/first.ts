@@ -58,7 +58,7 @@ async function firstBackup(bench: Bench, { id, recipe, factor, againstTar }: Fir
     async prepare() {
       const set = await warmDataSet(settings, recipe(settings.quick));
       needSpace(settings, 2 * set.bytes);
-      const empty = await emptyRepository(settings, writer(bench));
+      const empty = await emptyRepository(settings, writer(bench), bench.lifeboat);
       const folder = freshFolder(settings, 'first');
       const contender = (program: Program, letter: string): Contender => {
         const repository = join(folder, letter);

@@ -35,7 +35,7 @@ export async function memory(bench: Bench): Promise<void> {
       })),
     ],
     async prepare() {
-      const empty = await emptyRepository(settings, writer(bench));
+      const empty = await emptyRepository(settings, writer(bench), bench.lifeboat);
       const folder = freshFolder(settings, 'memory');
       const contender = async (recipe: Recipe): Promise<Contender> => {
         const set = await warmDataSet(settings, recipe);

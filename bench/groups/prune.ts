@@ -16,7 +16,7 @@ export async function prune(bench: Bench): Promise<void> {
   const { settings, lifeboat, restic } = bench;
   const ours = lifeboat.name;
   const peer = nameOf(restic, 'restic');
-  const { count, recipe } = generations(settings.quick, writer(bench));
+  const { count, recipe } = generations(settings.quick, writer(bench), bench.lifeboat);
   const kept = count / 2;
   await runWork(bench, {
     id: 'prune/generations',

@@ -38,7 +38,7 @@ async function restoreOf(bench: Bench, id: string, recipe: Recipe): Promise<void
     async prepare() {
       const set = await warmDataSet(settings, recipe);
       needSpace(settings, 4 * set.bytes);
-      const repository = await emptyRepository(settings, writer(bench));
+      const repository = await emptyRepository(settings, writer(bench), bench.lifeboat);
       await measure(writer(bench).command(repository, ...backupOf(set.folder)));
       warm(repository);
       const folder = freshFolder(settings, 'restore');

@@ -31,7 +31,7 @@ export async function unchanged(bench: Bench): Promise<void> {
     async prepare() {
       const set = await warmDataSet(settings, recipe);
       needSpace(settings, 4 * set.bytes);
-      const empty = await emptyRepository(settings, writer(bench));
+      const empty = await emptyRepository(settings, writer(bench), bench.lifeboat);
       const folder = freshFolder(settings, 'unchanged');
       const contender = async (program: Program, letter: string): Promise<Contender> => {
         const repository = join(folder, letter);

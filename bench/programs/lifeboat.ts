@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkout, NotMeasured } from '../settings.ts';
+import { hintVariable, keyHint } from './keys.ts';
 import { benchPassword, type Program } from './program.ts';
 
 export const launcher = join(checkout, 'bin', 'lifeboat');
@@ -48,7 +49,11 @@ export function lifeboat(folder: string): Program {
     command: (repository, ...args) => ({
       file: launcher,
       args: [...args, '--repo', repository],
-      env: { LIFEBOAT_PASSWORD: benchPassword, XDG_CACHE_HOME: join(folder, 'cache') },
+      env: {
+        LIFEBOAT_PASSWORD: benchPassword,
+        XDG_CACHE_HOME: join(folder, 'cache'),
+        ...hintVariable('LIFEBOAT_KEY_HINT', keyHint(repository, true)),
+      },
     }),
   };
 }

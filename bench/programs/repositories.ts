@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { bytesBelow } from '../measure/files.ts';
 import { measure } from '../measure/process.ts';
 import { freshFolder, NotMeasured, removeFolder, type Settings } from '../settings.ts';
+import { initialise } from './keys.ts';
 import type { Program } from './program.ts';
 
 /**
@@ -24,9 +25,13 @@ export function repositoryBytes(repository: string): number {
 }
 
 /** An initialised, empty repository. Both programs start from copies of it, so both cut files at the same places. */
-export async function emptyRepository(settings: Settings, program: Program): Promise<string> {
+export async function emptyRepository(
+  settings: Settings,
+  program: Program,
+  lifeboat: Program,
+): Promise<string> {
   const repository = join(freshFolder(settings, 'empty'), 'repository');
-  await measure(program.command(repository, 'init'));
+  await initialise(repository, program, lifeboat);
   return repository;
 }
 

@@ -4,6 +4,7 @@ import { peerCache } from '../../scripts/test/peers.ts';
 import { hasCommand } from '../../scripts/test/system-packages.ts';
 import { NotMeasured } from '../settings.ts';
 import { canInstall, install } from './install.ts';
+import { hintVariable, keyHint } from './keys.ts';
 import { benchPassword, type Program, versionLine } from './program.ts';
 
 /** Who wants another restic says so; else the newest that `npm run test:peers` built; else the system's. */
@@ -33,7 +34,10 @@ export function restic(): Program {
     command: (repository, ...args) => ({
       file,
       args: [...args, '--no-cache', '--repo', repository],
-      env: { RESTIC_PASSWORD: benchPassword },
+      env: {
+        RESTIC_PASSWORD: benchPassword,
+        ...hintVariable('RESTIC_KEY_HINT', keyHint(repository, false)),
+      },
     }),
   };
 }
