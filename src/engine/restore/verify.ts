@@ -62,7 +62,10 @@ export async function verifyRestored(
     else if (wrong >= 0) {
       const offset = file.blobs.subarray(0, wrong).reduce((sum, entry) => sum + sizeOf(entry), 0);
       problem(file.location, new Error(`the restored content differs, starting at offset ${offset}`));
-    } else progress?.(++filesVerified);
+    } else {
+      filesVerified++;
+      progress?.(filesVerified);
+    }
   }
 
   async function compareBatch(): Promise<void> {
