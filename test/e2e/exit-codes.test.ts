@@ -107,7 +107,7 @@ describe('the exit status is', () => {
     if (!protect('+i')) return t.skip('needs a filesystem that keeps files from being removed');
     try {
       const args = ['forget', '--quiet', ...readdirSync(snapshots)];
-      await assertEnds(3, /^unable to remove snapshot [^]*\nWarning: (\d+) of \1 snapshots/, args, {
+      await assertEnds(3, /^unable to remove snapshot [\s\S]*\nWarning: (\d+) of \1 snapshots/, args, {
         repository: folder,
       });
     } finally {
