@@ -1,6 +1,6 @@
 import { createHash, randomBytes, scrypt } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
-import { LifeboatError } from '../core/errors.ts';
+import { hasCode, LifeboatError } from '../core/errors.ts';
 import type { Id } from '../model/id.ts';
 import { formatTime } from '../model/time.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -125,13 +125,29 @@ function parseKeyFile(id: Id, bytes: Buffer): StoredKey {
   };
 }
 
-export async function listKeys(storage: Storage): Promise<StoredKey[]> {
+interface KeyFiles {
+  /** Oldest first. */
+  readonly keys: StoredKey[];
+  /** Why others cannot be read. */
+  readonly problems: LifeboatError[];
+}
+
+async function readKeys(storage: Storage): Promise<KeyFiles> {
   const keys: StoredKey[] = [];
+  const problems: LifeboatError[] = [];
   for (const { key } of await storage.list('keys/')) {
     const id = idOfKey(key);
-    if (id) keys.push(parseKeyFile(id, await storage.load(key)));
+    if (!id) continue;
+    try {
+      keys.push(parseKeyFile(id, await storage.load(key)));
+    } catch (error) {
+      // A key that another process removed meanwhile is not there; a damaged one must not lock the others out.
+      if (hasCode(error, 'storage-missing-file')) continue;
+      if (!hasCode(error, 'repository-damaged')) throw error;
+      problems.push(error);
+    }
   }
-  return keys.sort((a, b) => (a.created < b.created ? -1 : 1));
+  return { keys: keys.sort((a, b) => (a.created < b.created ? -1 : 1)), problems };
 }
 
 export interface OpenedKey {
@@ -144,8 +160,10 @@ export interface OpenedKey {
  * @throws LifeboatError `password-wrong`, or `repository-damaged` where no key file can be read.
  */
 export async function openKey(storage: Storage, password: string, hint?: string): Promise<OpenedKey> {
-  const keys = await listKeys(storage);
+  const { keys, problems } = await readKeys(storage);
+  const [problem] = problems;
   if (keys.length === 0) {
+    if (problem) throw problem;
     throw new LifeboatError('repository-damaged', `the repository at ${storage.location} has no key files`, {
       hint: 'without a key file nothing can be decrypted; bring back the folder keys/ from a copy',
     });
@@ -160,9 +178,10 @@ export async function openKey(storage: Storage, password: string, hint?: string)
       throw new LifeboatError('repository-damaged', `key file ${key.id} holds an invalid master key`);
     return { id: key.id, master };
   }
+  const alsoDamaged = problem ? `; besides, ${problem.message}` : '';
   throw new LifeboatError(
     'password-wrong',
-    `wrong password: none of the ${keys.length} keys of ${storage.location} opens with it`,
+    `wrong password: none of the ${keys.length} keys of ${storage.location} opens with it${alsoDamaged}`,
   );
 }
 
