@@ -14,8 +14,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { bytesOfText } from '../../src/core/bytestring.ts';
+import { hasCode } from '../../src/core/errors.ts';
 import { createRestoreSelection } from '../../src/engine/restore/selection.ts';
 import { verifyRestored } from '../../src/engine/restore/verify.ts';
 import { compileFilter } from '../../src/policy/filter.ts';
@@ -23,6 +24,7 @@ import { loadIndex } from '../../src/repository/index/blob-index.ts';
 import { treeDifferences } from '../compare-trees.ts';
 import { makeOddFiles } from '../interop/odd-files.ts';
 import { randomOf } from '../random.ts';
+import { mountSmallDisk } from '../storage/tmpfs.ts';
 import { createSample, restore, scratchFolder } from './sample.ts';
 
 const scratch = scratchFolder();
@@ -233,6 +235,25 @@ function sameAsSourceBut(target: string, path: string): void {
     [],
   );
 }
+
+describe('a restore to a disk that is full', () => {
+  const small = mountSmallDisk(8_000_000);
+  after(() => small?.unmount());
+
+  test('ends with what to do, and is completed by running it again', {
+    skip: !small && 'needs root',
+  }, async () => {
+    const target = join(small!.path, 'target');
+    await assert.rejects(
+      restore(repository, tree, target),
+      (error) => hasCode(error, 'target-failed') && /ENOSPC/.test(error.message),
+    );
+    small!.resize(64_000_000);
+    const { problems } = await restore(repository, tree, target);
+    assert.deepEqual(problems, []);
+    sameAsSourceBut(target, 'data/small');
+  });
+});
 
 describe('a selection', () => {
   const filter = (pattern: string) => [compileFilter([bytesOfText(pattern)])];
