@@ -21,7 +21,10 @@ import type { FinishedPack } from './protocol.ts';
  */
 
 const openPacksPerType = 2;
-const buffersPerWorker = 5;
+/** Of each type: the open packs, and one on its way to storage. */
+const buffersPerType = openPacksPerType + 1;
+const firstBuffer: Record<BlobType, number> = { data: 0, tree: buffersPerType };
+const buffersPerWorker = 2 * buffersPerType;
 /** Room beyond the target for the blob that fills the pack: the largest chunk and its overhead. */
 const overshootBytes = 8 * 1024 * 1024 + 256 * 1024;
 
@@ -65,10 +68,10 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
     tree: new Array<null>(openPacksPerType).fill(null),
   };
 
-  function takeBuffer(): number {
+  function takeBuffer(type: BlobType): number {
     for (;;) {
       const freed = Atomics.load(stateWords, freedWord);
-      for (let buffer = 0; buffer < buffersPerWorker; buffer++) {
+      for (let buffer = firstBuffer[type]; buffer < firstBuffer[type] + buffersPerType; buffer++) {
         const word = firstBufferWord + buffer;
         if (Atomics.compareExchange(stateWords, word, bufferFree, bufferTaken) === bufferFree) return buffer;
       }
@@ -77,9 +80,9 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
     }
   }
 
-  function newPack(bytesNeeded: number): OpenPack {
+  function newPack(type: BlobType, bytesNeeded: number): OpenPack {
     const fits = bytesNeeded <= packBytes + overshootBytes - headerFileBytes(compressedEntryBytes);
-    const buffer = fits ? takeBuffer() : -1;
+    const buffer = fits ? takeBuffer(type) : -1;
     const memory = fits
       ? (pool[buffer] ??= new SharedArrayBuffer(packBytes + overshootBytes))
       : new SharedArrayBuffer(bytesNeeded + headerFileBytes(compressedEntryBytes));
@@ -159,7 +162,7 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
       const lane = randomInt(openPacksPerType);
       let pack = open[type][lane];
       const alone = sealedBytesMax >= packBytes + overshootBytes / 2;
-      if (alone) pack = newPack(sealedBytesMax);
+      if (alone) pack = newPack(type, sealedBytesMax);
       else if (
         pack &&
         pack.used + sealedBytesMax + headerFileBytes(pack.headerBytes + compressedEntryBytes) >
@@ -168,7 +171,7 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
         seal(pack);
         pack = null;
       }
-      const chosen = pack ?? newPack(sealedBytesMax);
+      const chosen = pack ?? newPack(type, sealedBytesMax);
       if (!alone) open[type][lane] = chosen;
       return {
         target: chosen.bytes,
