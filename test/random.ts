@@ -1,4 +1,4 @@
-import { createHash, randomInt } from 'node:crypto';
+import { createCipheriv, createHash, randomInt } from 'node:crypto';
 
 /** The seed of this run's random choices: LIFEBOAT_SEED, else one drawn now. A failing test prints it. */
 export const seed = Number(process.env.LIFEBOAT_SEED ?? randomInt(2 ** 31));
@@ -18,11 +18,7 @@ export function randomOf(name: string, from: number = seed): Random {
   const below = (limit: number): number => draw().readUIntBE(0, 6) % limit;
   return {
     below,
-    bytes(length) {
-      const parts: Buffer[] = [];
-      for (let done = 0; done < length; done += 32) parts.push(draw());
-      return Buffer.concat(parts).subarray(0, length);
-    },
+    bytes: (length) => createCipheriv('aes-256-ctr', draw(), Buffer.alloc(16)).update(Buffer.alloc(length)),
     sample(items, count) {
       const left = items.map((item, place) => ({ item, place }));
       const chosen: typeof left = [];

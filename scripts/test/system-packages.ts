@@ -15,6 +15,7 @@ export const systemPackages: readonly SystemPackage[] = [
   { name: 'restic', command: 'restic' },
   { name: 'acl', command: 'setfacl' },
   { name: 'attr', command: 'setfattr' },
+  { name: 'strace', command: 'strace' },
 ];
 
 function isExecutable(path: string): boolean {

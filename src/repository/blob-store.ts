@@ -45,6 +45,8 @@ export interface BlobStore {
   /** Writes all open packs and the index. Returns what was added in all. @throws the first failure. */
   finish(): Promise<StoreTotals>;
   totals(): StoreTotals;
+  /** For work that is given up: ends the workers and writes the index of what is stored, for the next run to build on. */
+  keepStored(): Promise<void>;
   /** Ends the workers. Packs that were not finished are forgotten; what was stored stays, as restic's does. */
   close(): Promise<void>;
 }
@@ -175,6 +177,12 @@ export function openBlobStore(
   }
   let treesIdle: (() => void) | null = null;
 
+  async function close(): Promise<void> {
+    failure ??= new LifeboatError('cancelled', 'the store was closed');
+    await pool.close();
+    await Promise.all(storing);
+  }
+
   async function saveChunks(path: string | Uint8Array, cuts: Float64Array): Promise<ChunksOutcome> {
     const outcome = await pool.run('chunks', { path, cuts });
     count(outcome.stored, 'dataBlobs');
@@ -275,10 +283,11 @@ export function openBlobStore(
       }
     },
     totals: () => ({ ...totals }),
-    async close() {
-      failure ??= new LifeboatError('cancelled', 'the store was closed');
-      await pool.close();
-      await Promise.all(storing);
+    async keepStored() {
+      await close();
+      await indexing;
+      await writer.finish();
     },
+    close,
   };
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { localStorage } from '../../src/storage/local/local.ts';
+import { randomOf } from '../random.ts';
 import { createCheapRepository } from '../repositories/cheap.ts';
 import { type RunningProgram, startLifeboat, stockRestic } from './lifeboat.ts';
 
@@ -77,6 +78,27 @@ describe('a backup that is told to end', () => {
     });
   }
 
+  test('leaves what it has stored to the next one', async () => {
+    const content = randomOf('interrupted').bytes(60_000_000);
+    const running = startLifeboat(folder, 'backup', '-r', repository, '--stdin', '--pack-size', '4');
+    running.process.stdin!.on('error', () => undefined);
+    running.process.stdin!.write(content);
+    const packs = (): number =>
+      namesIn('data').reduce((sum, name) => sum + namesIn(`data/${name}`).length, 0);
+    await until('it has stored some packs', () => packs() >= 6);
+    running.process.kill('SIGINT');
+    assert.equal((await running.end).status, 130);
+    await assertSound();
+
+    const again = startLifeboat(folder, 'backup', '-r', repository, '--stdin', '--json');
+    again.process.stdin!.end(content);
+    const { status, stdout } = await again.end;
+    assert.equal(status, 0);
+    const summary = JSON.parse(stdout.trim().split('\n').at(-1)!) as { data_added: number };
+    assert.ok(summary.data_added < 45_000_000, `stored ${summary.data_added} bytes again`);
+    await assertSound();
+  });
+
   test('by a second SIGINT ends at once', async () => {
     const running = await startEndless();
     running.process.kill('SIGINT');
@@ -86,6 +108,7 @@ describe('a backup that is told to end', () => {
   });
 
   test('is not ended by SIGHUP, with which restic asks whether it lives', async () => {
+    const snapshots = namesIn('snapshots').length;
     const running = await startEndless();
     running.process.kill('SIGHUP');
     const unlocked = await stockRestic(folder, '-r', repository, 'unlock');
@@ -94,7 +117,7 @@ describe('a backup that is told to end', () => {
     running.process.stdin!.end('end');
     const { status, stderr } = await running.end;
     assert.equal(status, 0, stderr);
-    assert.equal(namesIn('snapshots').length, 1);
+    assert.equal(namesIn('snapshots').length, snapshots + 1);
     await assertSound();
   });
 });

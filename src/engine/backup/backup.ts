@@ -1,6 +1,6 @@
 import { hostname, userInfo } from 'node:os';
 import { type ByteString, toText } from '../../core/bytestring.ts';
-import { LifeboatError } from '../../core/errors.ts';
+import { LifeboatError, messageOf } from '../../core/errors.ts';
 import type { Id } from '../../model/id.ts';
 import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../../model/snapshot.ts';
 import { formatMilliseconds } from '../../model/time.ts';
@@ -194,11 +194,12 @@ export async function runBackup(
     return { snapshotId, tree, parent, summary, problems: counts.problems };
   } catch (error) {
     if (request.signal.aborted && request.signal.reason instanceof LifeboatError) throw request.signal.reason;
-    if (request.signal.aborted)
-      throw new LifeboatError('cancelled', 'the backup was interrupted; no snapshot was made', {
-        cause: error,
-      });
-    throw error;
+    if (!request.signal.aborted) throw error;
+    // Best effort: without it the next backup only stores again what this one has stored.
+    await store.keepStored().catch((failed: unknown) => events.warning?.(messageOf(failed)));
+    throw new LifeboatError('cancelled', 'the backup was interrupted; no snapshot was made', {
+      cause: error,
+    });
   } finally {
     request.signal.removeEventListener('abort', cancelWorkers);
     reader.close();
