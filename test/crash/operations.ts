@@ -52,6 +52,9 @@ const onRepository =
   ({ repository }: OperationContext): Promise<void> =>
     runCommand([...args, '--repo', repository]);
 
+/** A pack that cannot be removed is warned of and left to the next prune, with status 0 as in restic. */
+const isPackRemoval = ({ name, key }: Operation): boolean => name === 'remove' && key.startsWith('data/');
+
 /** Any pack: the first in the order of names. */
 function somePack(repository: string): string {
   const folders = readdirSync(join(repository, 'data')).sort();
@@ -99,6 +102,7 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
   },
   'forget --prune': {
     template: 'base',
+    tolerates: isPackRemoval,
     run: onRepository('forget', '--keep-last', '2', '--group-by', '', '--prune', '--max-unused', '0'),
     remains: ({ trees }) => trees.slice(1),
   },
@@ -140,8 +144,7 @@ export const crashOperations: Readonly<Record<string, CrashOperation>> = {
   'repair packs': {
     believesDamage: true,
     template: 'base',
-    // It warns of a pack that it could not remove, and leaves it to the next prune.
-    tolerates: ({ name, key }) => name === 'remove' && key.startsWith('data/'),
+    tolerates: isPackRemoval,
     run: (context) => onRepository('repair', 'packs', somePack(context.repository))(context),
     remains: all,
   },
