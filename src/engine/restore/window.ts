@@ -71,5 +71,5 @@ export function emptyWindow(): RestoreWindow {
 }
 
 /** Entries and blobs of one window. */
-export const windowEntriesMax = 4 * 1024;
-export const windowBlobsMax = 64 * 1024;
+export const windowEntriesMax = 2 * 1024;
+export const windowBlobsMax = 32 * 1024;
