@@ -7,12 +7,12 @@ import type { TreeNode } from '../../model/node.ts';
 import { encodeTree } from '../../model/tree.ts';
 import type { BlobReader } from '../../repository/blob-reader.ts';
 import type { BlobStore } from '../../repository/blob-store.ts';
-import type { Lookahead } from '../../sources/files/lookahead.ts';
+import type { Lookahead, SeenFolder } from '../../sources/files/lookahead.ts';
 import { nodeOfStat } from '../../sources/files/metadata.ts';
 import { type FileStat, resolvePath, statEntry } from '../../sources/files/stat.ts';
 import { listNames, type TargetTree } from '../../sources/files/targets.ts';
 import type { BackupCounts, BackupEvents } from './events.ts';
-import { createFileOutcomes, type SavedFile } from './file-outcomes.ts';
+import { createFileOutcomes, isGone, type SavedFile } from './file-outcomes.ts';
 import { createFileQueue } from './file-queue.ts';
 import { createParentTrees } from './parent-trees.ts';
 import { createTally } from './tally.ts';
@@ -72,6 +72,8 @@ interface Place {
   readonly previous: TreeNode | undefined;
   /** Named by the user: never left out, and missed where it is gone. */
   readonly explicit: boolean;
+  /** A folder that was replaced while it was listed is looked at a second time. */
+  readonly again?: boolean;
 }
 
 type NodeMap = Map<ByteString, TreeNode> | null;
@@ -123,12 +125,25 @@ export async function archive(
     settle(parent, folder.slot, node);
   }
 
-  const nodeOf = (path: ByteString, name: ByteString, stat: FileStat, previous?: TreeNode): TreeNode =>
-    nodeOfStat(path, name, stat, {
+  /** null where it is gone by now. */
+  function nodeOf(
+    path: ByteString,
+    name: ByteString,
+    stat: FileStat,
+    previous: TreeNode | undefined,
+    explicit: boolean,
+  ): TreeNode | null {
+    let gone = false;
+    const node = nodeOfStat(path, name, stat, {
       withAtime: options.withAtime,
       ...(previous ? { previous } : {}),
-      onProblem: (error) => tally.problem(path, error),
+      onProblem(error) {
+        gone ||= isGone(error);
+        if (explicit || !isGone(error)) tally.problem(path, error);
+      },
     });
+    return gone ? null : node;
+  }
 
   const queue = createFileQueue<SavedFile>(
     store,
@@ -178,7 +193,7 @@ export async function archive(
     try {
       return statEntry(path);
     } catch (error) {
-      if (explicit || errnoOf(error) !== 'ENOENT') tally.problem(path, error);
+      if (explicit || !isGone(error)) tally.problem(path, error);
       return null;
     }
   }
@@ -205,8 +220,9 @@ export async function archive(
     const type = typeOfStatMode(stat.mode);
     // A socket is made by the server that listens on it; restic leaves sockets out as well.
     if (type === 'socket') return null;
-    const node = nodeOf(path, name, stat, previous);
-    if (type === 'dir') return saveFolder(path, node, place);
+    const node = nodeOf(path, name, stat, previous, explicit);
+    if (!node) return null;
+    if (type === 'dir') return saveFolder(path, node, stat, place);
     if (type === 'file') saveFile(path, node, stat, place);
     else folder.nodes[slot] = node;
     return keepPace();
@@ -221,13 +237,24 @@ export async function archive(
   const treeOf = (node: TreeNode | undefined): Promise<NodeMap> =>
     parents.tree(node?.type === 'dir' ? node.subtree : null);
 
-  async function saveFolder(path: ByteString, node: TreeNode, place: Place): Promise<void> {
+  /** Names in a folder. @throws system errors, `ESTALE` where it is another one by now. */
+  function namesIn(path: ByteString, stat: FileStat, seen: SeenFolder | null): readonly ByteString[] {
+    const names = seen?.names ?? listNames(path);
+    // Listing follows symlinks: one that took the folder's place must not lead out of the backup.
+    const now = statEntry(path);
+    if (now.ino === stat.ino && now.dev === stat.dev && typeOfStatMode(now.mode) === 'dir') return names;
+    throw Object.assign(new Error('was replaced while it was saved'), { code: 'ESTALE' });
+  }
+
+  async function saveFolder(path: ByteString, node: TreeNode, stat: FileStat, place: Place): Promise<void> {
     const seen = options.lookahead.take(path);
     let names: readonly ByteString[];
     try {
-      names = seen?.names ?? listNames(path);
+      names = namesIn(path, stat, seen);
     } catch (error) {
-      if (place.explicit || errnoOf(error) !== 'ENOENT') tally.problem(path, error);
+      if (errnoOf(error) === 'ESTALE' && !place.again)
+        return saveEntry(path, node.name, { ...place, again: true }, null) ?? undefined;
+      if (place.explicit || !isGone(error)) tally.problem(path, error);
       return;
     }
     const folder = openFolder(path, node, place);

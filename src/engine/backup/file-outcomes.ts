@@ -35,13 +35,31 @@ export interface FileOutcomes {
 
 export interface FileOutcomesOptions {
   readonly tally: Tally;
-  readonly nodeOf: (path: ByteString, name: ByteString, stat: FileStat, previous?: TreeNode) => TreeNode;
+  /** null where there is nothing any more; that was reported where it is missed. */
+  readonly nodeOf: (
+    path: ByteString,
+    name: ByteString,
+    stat: FileStat,
+    previous: TreeNode | undefined,
+    explicit: boolean,
+  ) => TreeNode | null;
   readonly enqueue: (file: SavedFile) => void;
 }
 
 /** What opening or reading says where there is something else than the file that was seen. */
-const replacedCodes = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK', 'ESTALE', 'ENXIO', 'EISDIR']);
-const isGone = (error: unknown): boolean => errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR';
+const replacedCodes = new Set([
+  'ENOENT',
+  'ENOTDIR',
+  'ELOOP',
+  'EMLINK',
+  'ESTALE',
+  'ENXIO',
+  'EISDIR',
+  'ESPIPE',
+]);
+/** Whether there is nothing at a path any more. */
+export const isGone = (error: unknown): boolean =>
+  errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR';
 
 function contentOf(ids: Uint8Array): Id[] {
   const hex = Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength).toString('hex');
@@ -72,16 +90,18 @@ export function createFileOutcomes({ tally, nodeOf, enqueue }: FileOutcomesOptio
   function replaced(file: SavedFile, message: string, code: string): void {
     const stat = lookAgain(file);
     if (!stat) return;
-    const { path, node: before, previous } = file;
     const type = typeOfStatMode(stat.mode);
     if (type === 'dir' || (type === 'file' && file.again)) {
       fail(file, message, code);
       return;
     }
-    const node = type === 'socket' ? null : nodeOf(path, before.name, stat, previous);
-    if (type === 'file') enqueue({ ...file, stat, node: node!, again: true });
+    const node = type === 'socket' ? null : nodeNow(file, stat);
+    if (type === 'file' && node) enqueue({ ...file, stat, node, again: true });
     else file.settle(node);
   }
+
+  const nodeNow = ({ path, node, previous, explicit }: SavedFile, stat: FileStat): TreeNode | null =>
+    nodeOf(path, node.name, stat, previous, explicit);
 
   function keep(file: SavedFile, node: TreeNode, outcome: FileOutcome): void {
     node.content = contentOf(outcome.content!);
@@ -93,7 +113,7 @@ export function createFileOutcomes({ tally, nodeOf, enqueue }: FileOutcomesOptio
   }
 
   function done(file: SavedFile, outcome: FileOutcome): void {
-    const { path, node, previous } = file;
+    const { path, node } = file;
     if (outcome.problem || !outcome.content) {
       const { message, code } = outcome.problem ?? { message: 'cannot be read', code: 'EIO' };
       if (replacedCodes.has(code)) replaced(file, message, code);
@@ -105,7 +125,7 @@ export function createFileOutcomes({ tally, nodeOf, enqueue }: FileOutcomesOptio
       const stat = lookAgain(file);
       if (!stat) return;
       if (typeOfStatMode(stat.mode) === 'file' && sameFacts(factsOf(stat), outcome.seen))
-        standing = nodeOf(path, node.name, stat, previous);
+        standing = nodeNow(file, stat);
     }
     // Else stored with the times of the first look, so that the next backup reads it again.
     if (!standing)
