@@ -32,7 +32,7 @@ export function verdictLines(report: CheckReport): string[] {
         : `${plural(packsRead, 'pack')} (${formatBytes(bytesRead)}) of ${packs} were read in full.`;
     return [
       '',
-      `No errors were found in ${plural(snapshots, 'snapshot')} and ${plural(packs, 'pack')}.`,
+      `no errors were found in ${plural(snapshots, 'snapshot')} and ${plural(packs, 'pack')}.`,
       read,
     ];
   }

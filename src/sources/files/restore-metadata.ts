@@ -94,7 +94,11 @@ function restoreAttributes(path: ByteString, node: TreeNode, options: MetadataOp
   }
 }
 
+/** What a tree says that knows no time: Go's zero time, as rustic writes it for folders above its targets. */
+const noTime = '0001-01-01T00:00:00Z';
+
 function restoreTimes(path: ByteString, node: TreeNode): void {
+  if (node.mtime === noTime) return;
   setTimes(path, parseTime(node.atime), parseTime(node.mtime));
 }
 
