@@ -1,9 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { type ByteString, bytesOfText } from '../core/bytestring.ts';
-import { LifeboatError, messageOf } from '../core/errors.ts';
-import { compileFilter, type PathFilter } from '../policy/filter.ts';
-import { parsePatternFile } from '../policy/pattern-file.ts';
+import type { PathFilter } from '../policy/filter.ts';
 import { type OptionTable, texts } from './options.ts';
+import { patternFilters } from './pattern-filters.ts';
 
 /** Patterns of what is wanted, as restic spells them. */
 export const includeOptions = {
@@ -30,35 +27,16 @@ export interface IncludeValues {
   readonly iincludeFile: readonly string[];
 }
 
-function patternsOfFile(
-  option: string,
-  file: string,
-  env: Readonly<Record<string, string | undefined>>,
-): ByteString[] {
-  try {
-    return parsePatternFile(readFileSync(file), env);
-  } catch (error) {
-    throw new LifeboatError('usage', `--${option}: cannot read ${file}: ${messageOf(error)}`, {
-      cause: error,
-      hint: 'check the path of the file with the patterns',
-    });
-  }
-}
-
 /** @throws LifeboatError `usage` for malformed patterns and unreadable files. */
 export function includeFilters(
   values: IncludeValues,
   env: Readonly<Record<string, string | undefined>>,
 ): PathFilter[] {
-  const fromFiles = (option: string, files: readonly string[]): ByteString[] =>
-    files.flatMap((file) => patternsOfFile(option, file, env));
-  return [
-    compileFilter(values.include.map(bytesOfText), { origin: '--include' }),
-    compileFilter(values.iinclude.map(bytesOfText), { origin: '--iinclude', caseInsensitive: true }),
-    compileFilter(fromFiles('include-file', values.includeFile), { origin: '--include-file' }),
-    compileFilter(fromFiles('iinclude-file', values.iincludeFile), {
-      origin: '--iinclude-file',
-      caseInsensitive: true,
-    }),
-  ];
+  const lists = {
+    patterns: values.include,
+    caseInsensitive: values.iinclude,
+    files: values.includeFile,
+    caseInsensitiveFiles: values.iincludeFile,
+  };
+  return patternFilters('include', lists, env);
 }

@@ -1,4 +1,4 @@
-import { chmodSync, lchownSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs';
+import { chmodSync, lchownSync, symlinkSync } from 'node:fs';
 import process from 'node:process';
 import { type ByteString, toPath, toText } from '../../core/bytestring.ts';
 import { errnoOf, LifeboatError } from '../../core/errors.ts';
@@ -8,23 +8,12 @@ import type { NodeType, TreeNode } from '../../model/node.ts';
 import { parseTime } from '../../model/time.ts';
 import { groupId, userId } from '../../transport/accounts.ts';
 import { listXattrs, mkfifo, mknod, removeXattr, setTimes, setXattr } from '../../transport/posix.ts';
+import { removeObstacle } from './restore-target.ts';
 
 const blockDevice = 0o060000;
 const charDevice = 0o020000;
 /** Until the node's own permissions are set, nobody else opens what was just made. */
 const privateMode = 0o600;
-
-/** Removes a file or an empty directory; what is not there is no failure. */
-function removeEntry(path: ByteString): void {
-  try {
-    unlinkSync(toPath(path));
-  } catch (error) {
-    const code = errnoOf(error);
-    if (code === 'ENOENT') return;
-    if (code !== 'EISDIR' && code !== 'EPERM') throw error;
-    rmdirSync(toPath(path));
-  }
-}
 
 const makers: Partial<Record<NodeType, (path: ByteString, node: TreeNode) => void>> = {
   symlink: (path, node) => symlinkSync(toPath(node.linktarget ?? ('' as ByteString)), toPath(path)),
@@ -51,7 +40,7 @@ export function createSpecial(path: ByteString, node: TreeNode): boolean {
     make(path, node);
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error;
-    removeEntry(path);
+    removeObstacle(path, false);
     make(path, node);
   }
   return true;
