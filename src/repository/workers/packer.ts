@@ -144,6 +144,9 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
     pack.used += length;
   }
 
+  const fitTogether = (one: OpenPack, other: OpenPack): boolean =>
+    weight(one) + weight(other) < packBytes && one.entries.length + other.entries.length <= packEntriesMax;
+
   /** Appends all of one open pack to another. Headers hold no offsets, so both join as they are. */
   function merge(into: OpenPack, from: OpenPack): void {
     from.bytes.copy(into.bytes, into.used, 0, from.used);
@@ -191,7 +194,7 @@ export function createPacker(sealer: Sealer, packBytes: number, send: (pack: Fin
           const pack = lanes[lane];
           lanes[lane] = null;
           if (!pack) continue;
-          if (kept && weight(kept) + weight(pack) < packBytes) {
+          if (kept && fitTogether(kept, pack)) {
             merge(kept, pack);
             continue;
           }
