@@ -16,6 +16,12 @@ export interface Operation {
   readonly key: string;
 }
 
+interface Place {
+  readonly at: number;
+  /** Count only operations of this name on keys that begin so, as `save data/`: others come in varying number. */
+  readonly among?: string;
+}
+
 export type Fault =
   /** Ends this very process as a power cut would; `middle` is after half or all of a temporary file is written. */
   | { readonly kind: 'kill'; readonly at: number; readonly when: 'before' | 'middle' | 'after' }
@@ -30,9 +36,9 @@ export type Fault =
   | { readonly kind: 'gone'; readonly at: number; readonly code: ErrorCode }
   | { readonly kind: 'delay'; readonly at: number; readonly ms: number }
   /** Gives back (load) or stores (save) only this part of the bytes. */
-  | { readonly kind: 'truncate'; readonly at: number; readonly share: number }
+  | ({ readonly kind: 'truncate'; readonly share: number } & Place)
   /** Flips one bit of what is loaded or stored. */
-  | { readonly kind: 'flip'; readonly at: number; readonly bit: number }
+  | ({ readonly kind: 'flip'; readonly bit: number } & Place)
   /** Lists go on naming what was removed. */
   | { readonly kind: 'stale-lists' };
 
@@ -67,9 +73,14 @@ export function faultyStorage(inner: Storage, faults: readonly Fault[]): FaultyS
   function begin(name: OperationName, key: string): { fault: Fault | undefined; number: number } {
     const number = operations.length + 1;
     operations.push({ number, name, key });
-    const fault = faults.find((one) =>
-      one.kind === 'stale-lists' ? false : one.kind === 'gone' ? number >= one.at : number === one.at,
-    );
+    const fault = faults.find((one) => {
+      if (one.kind === 'stale-lists') return false;
+      if (one.kind === 'gone') return number >= one.at;
+      const among = 'among' in one ? one.among : undefined;
+      if (among === undefined) return number === one.at;
+      const isCounted = (other: Operation): boolean => `${other.name} ${other.key}`.startsWith(among);
+      return isCounted(operations.at(-1)!) && operations.filter(isCounted).length === one.at;
+    });
     return { fault, number };
   }
 

@@ -16,15 +16,25 @@ export interface ProgramResult {
   readonly output: string;
 }
 
+/** restic tries a damaged file again for up to a quarter of an hour; here that counts as failed. */
+const resticMsMax = 20_000;
+const timedOutStatus = 124;
+
 /** Runs stock restic on a repository, without lock and cache. */
 export function restic(path: string, ...args: string[]): Promise<ProgramResult> {
   const options = ['--repo', path, '--no-cache', '--no-lock', '--quiet'];
   const env = { PATH: process.env.PATH, RESTIC_PASSWORD: testPassword, HOME: path, GOMAXPROCS: '2' };
   return new Promise((resolve, reject) => {
-    const child = execFile('restic', [...options, ...args], { env }, (error, stdout, stderr) => {
-      if (error && child.exitCode === null) reject(error);
-      else resolve({ status: child.exitCode ?? -1, output: stdout + stderr });
-    });
+    const child = execFile(
+      'restic',
+      [...options, ...args],
+      { env, timeout: resticMsMax },
+      (error, stdout, stderr) => {
+        if (error?.killed) resolve({ status: timedOutStatus, output: stdout + stderr });
+        else if (error && child.exitCode === null) reject(error);
+        else resolve({ status: child.exitCode ?? -1, output: stdout + stderr });
+      },
+    );
   });
 }
 
