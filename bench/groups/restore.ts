@@ -7,7 +7,7 @@ import { measure } from '../measure/process.ts';
 import type { Contender } from '../measure/side-by-side.ts';
 import type { Program } from '../programs/program.ts';
 import { backupOf, emptyRepository } from '../programs/repositories.ts';
-import { freshFolder, NotMeasured, needSpace, removeFolder } from '../settings.ts';
+import { freshFolder, NotMeasured, needSpace } from '../settings.ts';
 import { type Bench, nameOf, present, runWork, takingPart, writer } from '../work.ts';
 
 const factor = 2;
@@ -37,22 +37,23 @@ async function restoreOf(bench: Bench, id: string, recipe: Recipe): Promise<void
     rules: [{ program: ours, peer, measure: 'seconds', kind: 'faster', wanted: factor }],
     async prepare() {
       const set = await warmDataSet(settings, recipe);
-      needSpace(settings, 4 * set.bytes);
+      needSpace(settings, (2 * settings.runs + 2) * set.bytes);
       const repository = await emptyRepository(settings, writer(bench), bench.lifeboat);
       await measure(writer(bench).command(repository, ...backupOf(set.folder)));
       warm(repository);
       const folder = freshFolder(settings, 'restore');
       const contender = (program: Program, letter: string): Contender => {
-        const target = join(folder, letter);
+        let run = 0;
+        let target = '';
         return {
           name: program.name,
-          prepare: () => removeFolder(target),
+          // What was restored stays until the group ends: ext4 searches long for an inode while many were
+          // deleted minutes ago, and that would be measured instead.
+          prepare() {
+            target = join(folder, `${letter}-${++run}`);
+          },
           command: () => program.command(repository, 'restore', 'latest', '--quiet', '--target', target),
           verify: () => assertSame(set.folder, join(target, set.folder)),
-          finish() {
-            removeFolder(target);
-            return null;
-          },
         };
       };
       const taking = await takingPart([
