@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
 import { LifeboatError, messageOf } from '../core/errors.ts';
 
 export interface ChildStream {
-  /** Standard output. @throws as `completed`, where the program could not be run. */
+  /** Standard output. It also ends where the program fails or could not be run: ask `completed`. */
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Resolves when the program ended with status 0. @throws LifeboatError `source-unreadable` otherwise. */
   completed(): Promise<void>;
@@ -50,16 +49,8 @@ export function startChild(command: readonly string[], signal: AbortSignal): Chi
   // The failure is reported where `completed` is awaited; until then it must not count as unhandled.
   ended.catch(() => undefined);
 
-  async function* read(stdout: Readable): AsyncGenerator<Uint8Array> {
-    try {
-      yield* stdout;
-    } catch (error) {
-      await ended; // why it could not be run says more than that its output broke off
-      throw error;
-    }
-  }
   return {
-    bytes: read(child.stdout),
+    bytes: child.stdout,
     completed: () => ended,
     close() {
       if (child.exitCode === null && child.signalCode === null) child.kill();

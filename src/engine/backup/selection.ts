@@ -77,7 +77,7 @@ function deviceRule(targets: readonly ByteString[]): EntryRule {
   const isAllowed = (path: ByteString, device: U64 | null): boolean => {
     for (let at = path; ; at = parentOf(at)) {
       const expected = allowed.get(at);
-      if (expected !== undefined) return expected === device;
+      if (expected !== undefined) return device !== null && expected === device;
       if (at === '/') return false;
     }
   };
