@@ -45,3 +45,8 @@ export function openAt(location: string, password: string, options: OpenOptions 
 export function createAt(location: string, password: string, options: CreateOptions): Promise<Repository> {
   return createRepository(storageAt(location), password, options);
 }
+
+/** Whether a location holds snapshots, told without its password. @throws LifeboatError storage errors. */
+export async function holdsSnapshots(location: string): Promise<boolean> {
+  return (await storageAt(location).list('snapshots/')).length > 0;
+}

@@ -20,14 +20,14 @@ export interface ZstdParameters {
 
 /**
  * Measured against the encoder of restic 0.18 (klauspost/compress with a window of 512 KiB): on libraries in
- * pieces of 1.5 MB and on small files each mode stays within 1.02 times the size of restic's mode of that name
+ * pieces of 1.5 MB and on small files each mode stays within 1.03 times the size of restic's mode of that name
  * and takes less time; `auto` was held against source text and SQL as well.
  * `npm run bench -- kernels zstd` measures speed and ratio again.
  */
 export const zstdParameters: Readonly<Record<CompressionMode, ZstdParameters>> = {
-  // One table of matches of six bytes, of 256 KiB, stays in the core's own cache. A smaller table is faster by a
-  // tenth but loses 3% on libraries; matches of five bytes lose 18% on SQL.
-  auto: { level: 1, strategy: 1, windowLog: 20, hashLog: 16, minMatch: 6 },
+  // One table of matches of six bytes, of 128 KiB, stays in the core's own cache. A table of twice the size gains
+  // 1% on libraries and is slower by a tenth; matches of five bytes lose 18% on SQL.
+  auto: { level: 1, strategy: 1, windowLog: 20, hashLog: 15, minMatch: 6 },
   // Pages of a database: two tables find 4% more, and where so little is left to write they cost 7%.
   repetitive: { level: 3 },
   fastest: { level: 1, strategy: 1, windowLog: 19, hashLog: 13, minMatch: 6 },

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { holdsSnapshots } from '../../app/connect.ts';
 import { commandSource, inputSource } from '../../app/stream-source.ts';
 import { type ByteString, toText } from '../../core/bytestring.ts';
 import { hasCode, LifeboatError } from '../../core/errors.ts';
@@ -18,6 +19,7 @@ import { cacheDirectoryTag, parseTagFile } from '../../policy/exclude-if-present
 import { parseGroupBy } from '../../policy/grouping.ts';
 import { parseSize } from '../../policy/size.ts';
 import { flattenTags, parseTagList } from '../../policy/tags.ts';
+import { warmThreads } from '../../repository/workers/threads.ts';
 import { type BackupPrinter, createBackupPrinter } from '../backup-printer.ts';
 import { collectTargets, existingTargets } from '../backup-targets.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
@@ -26,6 +28,7 @@ import { parseWholeNumber } from '../option-values.ts';
 import { flag, type OptionTable, text, texts, value, valueOr, values } from '../options.ts';
 import { passwordVariables } from '../password.ts';
 import { progressIntervalMs } from '../progress.ts';
+import { resolveRepositoryLocation } from '../repository-location.ts';
 import { openSession, withSessionLock } from '../session.ts';
 import { lifeboatVersion } from '../version.ts';
 
@@ -220,6 +223,15 @@ async function retryRaced(attempt: () => Promise<BackupReport>, attemptsLeft: nu
   }
 }
 
+/** A first backup keeps every thread busy; they load while the key is derived. A later one may need none. */
+async function warmForFirst({ global }: Context): Promise<void> {
+  try {
+    if (!(await holdsSnapshots(await resolveRepositoryLocation(global)))) warmThreads();
+  } catch {
+    // Opening the repository meets the same trouble, and reports it.
+  }
+}
+
 async function run(context: Context): Promise<number> {
   checkOptions(context);
   const { options: given, args, output, env, stdin } = context;
@@ -233,6 +245,7 @@ async function run(context: Context): Promise<number> {
   // While the key is derived and the lock settles, this thread looks at the folders.
   const ahead = startLookahead(targets, selection);
   try {
+    void warmForFirst(context);
     const repository = await openSession(context, given.dryRun);
     const locking = given.dryRun ? { ...context, global: { ...context.global, noLock: true } } : context;
     const attempt = (): Promise<BackupReport> =>
