@@ -126,7 +126,7 @@ describe('up --once', () => {
   });
 
   test('ends with 3 where something could not be read', {
-    skip: process.geteuid?.() === 0 && 'root reads everything',
+    skip: process.geteuid?.() === 0 && 'needs an ordinary user',
   }, async () => {
     const unreadable = join(source, 'unreadable');
     writeFileSync(unreadable, '', { mode: 0 });
