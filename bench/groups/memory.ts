@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Recipe, warmDataSet } from '../data/data-set.ts';
 import { incompressible, largeFile, libraries } from '../data/sets.ts';
@@ -14,7 +15,12 @@ const growthMax = 1.1;
 export async function memory(bench: Bench): Promise<void> {
   const { settings, lifeboat } = bench;
   const recipes: readonly Recipe[] = [libraries, incompressible, largeFile].map((of) => of(settings.quick));
-  const [base, ...larger] = recipes.map(({ title }) => title);
+  const [base, many, large] = recipes.map(({ title }) => title) as [string, string, string];
+  const half = `half of ${many}`;
+  const grows: readonly (readonly [program: string, peer: string])[] = [
+    [many, half],
+    [large, base],
+  ];
   await runWork(bench, {
     id: 'memory/first',
     group: 'memory',
@@ -26,9 +32,9 @@ export async function memory(bench: Bench): Promise<void> {
         kind: 'within' as const,
         wanted: peakBytesMax,
       })),
-      ...larger.map((program) => ({
+      ...grows.map(([program, peer]) => ({
         program,
-        peer: base!,
+        peer,
         measure: 'peakBytes' as const,
         kind: 'within' as const,
         wanted: growthMax,
@@ -37,21 +43,27 @@ export async function memory(bench: Bench): Promise<void> {
     async prepare() {
       const empty = await emptyRepository(settings, writer(bench), bench.lifeboat);
       const folder = freshFolder(settings, 'memory');
-      const contender = async (recipe: Recipe): Promise<Contender> => {
+      const contender = async (recipe: Recipe, name: string): Promise<Contender> => {
         const set = await warmDataSet(settings, recipe);
+        const names = readdirSync(set.folder).sort();
+        const files = name === half ? names.slice(0, names.length / 2) : [];
+        const paths = files.length > 0 ? files.map((file) => join(set.folder, file)) : [set.folder];
         needSpace(settings, 1.5 * set.bytes);
-        const repository = join(folder, recipe.name);
+        const repository = join(folder, name.replaceAll(' ', '-'));
         return {
-          name: recipe.title,
+          name,
           prepare: () => cloneRepository(empty, repository),
-          command: () => lifeboat.command(repository, ...backupOf(set.folder)),
+          command: () => lifeboat.command(repository, ...backupOf(...paths)),
           finish() {
             removeFolder(repository);
             return null;
           },
         };
       };
-      const taking = await takingPart(recipes.map((recipe) => [recipe.title, () => contender(recipe)]));
+      const taking = await takingPart([
+        ...recipes.map((recipe) => [recipe.title, () => contender(recipe, recipe.title)] as const),
+        [half, () => contender(recipes[1]!, half)],
+      ]);
       return { detail: 'the largest of all runs counts', ...taking };
     },
   });

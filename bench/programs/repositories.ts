@@ -36,7 +36,7 @@ export async function emptyRepository(
 }
 
 /** The options of every backup: print nothing, and look at no other host's snapshots. */
-export const backupOf = (folder: string): string[] => ['backup', '--quiet', '--host', 'bench', folder];
+export const backupOf = (...paths: string[]): string[] => ['backup', '--quiet', '--host', 'bench', ...paths];
 
 interface Statistics {
   readonly total_size?: number;

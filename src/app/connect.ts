@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { LifeboatError } from '../core/errors.ts';
 import {
   type CreateOptions,
@@ -46,7 +47,16 @@ export function createAt(location: string, password: string, options: CreateOpti
   return createRepository(storageAt(location), password, options);
 }
 
-/** Whether a location holds snapshots, told without its password. @throws LifeboatError storage errors. */
-export async function holdsSnapshots(location: string): Promise<boolean> {
-  return (await storageAt(location).list('snapshots/')).length > 0;
+/**
+ * Whether a local repository has no snapshots yet, told without its password and without asking the storage:
+ * a guess for which no request is worth sending. False for remote ones.
+ */
+export function looksNew(location: string): boolean {
+  const folder = storageAt(location).localPath('snapshots');
+  if (folder === null) return false;
+  try {
+    return readdirSync(folder).length === 0;
+  } catch {
+    return false; // opening the repository meets the same trouble, and reports it
+  }
 }

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { holdsSnapshots } from '../../app/connect.ts';
+import { looksNew } from '../../app/connect.ts';
 import { commandSource, inputSource } from '../../app/stream-source.ts';
 import { type ByteString, toText } from '../../core/bytestring.ts';
 import { hasCode, LifeboatError } from '../../core/errors.ts';
@@ -223,15 +223,6 @@ async function retryRaced(attempt: () => Promise<BackupReport>, attemptsLeft: nu
   }
 }
 
-/** A first backup keeps every thread busy; they load while the key is derived. A later one may need none. */
-async function warmForFirst({ global }: Context): Promise<void> {
-  try {
-    if (!(await holdsSnapshots(await resolveRepositoryLocation(global)))) warmThreads();
-  } catch {
-    // Opening the repository meets the same trouble, and reports it.
-  }
-}
-
 async function run(context: Context): Promise<number> {
   checkOptions(context);
   const { options: given, args, output, env, stdin } = context;
@@ -245,7 +236,8 @@ async function run(context: Context): Promise<number> {
   // While the key is derived and the lock settles, this thread looks at the folders.
   const ahead = startLookahead(targets, selection);
   try {
-    void warmForFirst(context);
+    // A first backup keeps every thread busy; they load while the key is derived. A later one may need none.
+    if (looksNew(await resolveRepositoryLocation(context.global))) warmThreads();
     const repository = await openSession(context, given.dryRun);
     const locking = given.dryRun ? { ...context, global: { ...context.global, noLock: true } } : context;
     const attempt = (): Promise<BackupReport> =>
