@@ -1,6 +1,8 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { bytesOfText } from '../core/bytestring.ts';
 import { LifeboatError, messageOf } from '../core/errors.ts';
+import { makeFolders } from '../core/folders.ts';
 
 /**
  * Writes a file that only its owner may read, durably and in one step; folders above it are made private.
@@ -10,7 +12,7 @@ import { LifeboatError, messageOf } from '../core/errors.ts';
 export function writePrivateFile(path: string, text: string): void {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolders(bytesOfText(dirname(path)), 0o700);
     const fd = openSync(temporary, 'wx', 0o600);
     try {
       writeSync(fd, text);

@@ -1,4 +1,4 @@
-import { errnoOf } from '../core/errors.ts';
+import { errnoOf, LifeboatError, messageOf } from '../core/errors.ts';
 import { brokenPipe, run } from './run.ts';
 
 const interruptedStatus = 130;
@@ -19,12 +19,23 @@ export async function runProcess(args: readonly string[]): Promise<never> {
 
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error) => {
-      if (errnoOf(error) !== 'EPIPE') throw error;
-      abort.abort(brokenPipe);
+      if (errnoOf(error) === 'EPIPE') abort.abort(brokenPipe);
+      else if (!abort.signal.aborted)
+        abort.abort(
+          new LifeboatError('output-failed', `the output cannot be written: ${messageOf(error)}`, {
+            cause: error,
+          }),
+        );
     });
   }
 
   const { stdin, stdout, stderr, env } = process;
   const status = await run(args, { stdin, stdout, stderr, env, signal: abort.signal });
+  // The last of the output may fail when the command itself is through.
+  const { reason } = abort.signal;
+  if (status === 0 && reason instanceof LifeboatError) {
+    stderr.write(`Fatal: ${reason.message}\n  hint: ${reason.hint}\n`);
+    process.exit(reason.exitStatus);
+  }
   process.exit(status);
 }

@@ -5,6 +5,7 @@ import type { Output } from './terminal.ts';
 export function asLifeboatError(thrown: unknown, signal: AbortSignal): LifeboatError {
   if (thrown instanceof LifeboatError) return thrown;
   const aborted = thrown instanceof Error && thrown.name === 'AbortError';
+  if (signal.reason instanceof LifeboatError) return signal.reason;
   if (aborted || (signal.aborted && thrown === signal.reason)) {
     return new LifeboatError('cancelled', 'interrupted', { cause: thrown });
   }

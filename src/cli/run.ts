@@ -34,6 +34,7 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
   // Until the options are read, --json anywhere decides how an error in them is printed.
   let output = new Output({ stdout, stderr, env, json: args.includes('--json') });
   try {
+    refuseLostBytes(args);
     const found = await findCommand(args, commandTable);
     if (found === null || found.command.kind === 'family') return showMenu(found, args, output);
 
@@ -67,6 +68,19 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
   } finally {
     await output.close();
   }
+}
+
+/** Node turns bytes of an argument that are no UTF-8 into U+FFFD: another place than the user named. */
+function refuseLostBytes(args: readonly string[]): void {
+  const lost = args.find((arg) => arg.includes('\uFFFD'));
+  if (lost === undefined) return;
+  throw new LifeboatError(
+    'usage',
+    `the argument ${JSON.stringify(lost)} is not UTF-8, and its bytes are lost`,
+    {
+      hint: 'name the folder above it, or give the name in a list with --files-from-raw',
+    },
+  );
 }
 
 /** For tests and `help`: how wide and how bold. */

@@ -15,6 +15,11 @@ interface ErrorKind {
 const kind = (exit: number, retryable: boolean, hint: string): ErrorKind => ({ exit, retryable, hint });
 
 export const errorRegistry = {
+  'output-failed': kind(
+    1,
+    true,
+    'free space where the output goes, or send it elsewhere, then run the command again',
+  ),
   usage: kind(1, false, 'run `lifeboat help` or `lifeboat help COMMAND` to see the options'),
   internal: kind(
     1,

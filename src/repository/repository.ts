@@ -103,3 +103,8 @@ export async function listFiles(storage: Storage, kind: FileKind): Promise<Liste
   }
   return files;
 }
+
+/** Whether the repository is still there. */
+export async function holdsConfig(repository: Repository): Promise<boolean> {
+  return (await repository.storage.size(configKey)) !== null;
+}

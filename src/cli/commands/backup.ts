@@ -1,3 +1,4 @@
+import { fstatSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { looksNew } from '../../app/connect.ts';
 import { commandSource, inputSource } from '../../app/stream-source.ts';
@@ -124,8 +125,13 @@ const options = {
 
 type Context = CommandContext<typeof options>;
 
+/** A closed standard input is opened on /dev/null by Node. An empty snapshot of it would pass for a backup. */
+function isNothing(fd: number): boolean {
+  return fstatSync(fd).rdev === statSync('/dev/null').rdev;
+}
+
 /** @throws LifeboatError `usage` where options contradict each other. */
-function checkOptions({ options: given, args, global, env }: Context): void {
+function checkOptions({ options: given, args, global, env, stdin }: Context): void {
   const lists = [...given.filesFrom, ...given.filesFromVerbatim, ...given.filesFromRaw];
   const streamed = given.stdin || given.stdinFromCommand;
   const refuse = (message: string, hint: string): never => {
@@ -147,6 +153,11 @@ function checkOptions({ options: given, args, global, env }: Context): void {
     refuse('--stdin and --stdin-from-command cannot be used together', 'use one of them');
   if (given.stdin && args.length > 0)
     refuse('--stdin was given together with files to back up', 'use one of them');
+  if (given.stdin && stdin === process.stdin && isNothing(0))
+    refuse(
+      'standard input is closed or /dev/null, so there is nothing to back up',
+      'pipe the data into the command',
+    );
   if (given.stdinFromCommand && args.length === 0)
     refuse('--stdin-from-command needs a command', 'write it behind `--`');
 }

@@ -1,4 +1,4 @@
-import { loadSnapshots } from '../../engine/look/find-snapshot.ts';
+import { loadReadableSnapshots } from '../../engine/look/find-snapshot.ts';
 import { groupListing } from '../../engine/look/group-listing.ts';
 import { parseGroupBy } from '../../policy/grouping.ts';
 import { defineCommand } from '../command.ts';
@@ -45,14 +45,16 @@ export const command = defineCommand({
   async run(context) {
     const { options, args, output, env } = context;
     const filter = snapshotFilterOf(options);
-    const snapshots = await withRepository(context, 'shared', (repository) =>
-      loadSnapshots(repository, args, filter),
+    const { snapshots, broken } = await withRepository(context, 'shared', (repository) =>
+      loadReadableSnapshots(repository, args, filter),
     );
+    for (const { message } of broken) output.warn(`could not load a snapshot: ${message}`);
+    const status = broken.length > 0 ? 1 : 0;
     const latest = options.last && options.latest === 0 ? 1 : options.latest;
     const { grouped, groups } = groupListing(snapshots, options.groupBy, latest);
     if (output.json) {
       output.line(grouped ? snapshotGroupsJson(groups) : snapshotsJson(groups[0]?.snapshots ?? []));
-      return 0;
+      return status;
     }
     if (groups.length === 0) output.info('no snapshots found');
     for (const { key, snapshots: listed } of groups) {
@@ -60,6 +62,6 @@ export const command = defineCommand({
       if (heading !== null) output.line(heading);
       for (const line of formatSnapshotTable(listed, env, { compact: options.compact })) output.line(line);
     }
-    return 0;
+    return status;
   },
 });

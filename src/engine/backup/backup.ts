@@ -13,7 +13,7 @@ import {
 import { openBlobReader } from '../../repository/blob-reader.ts';
 import { type BlobStore, openBlobStore } from '../../repository/blob-store.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
-import type { Repository } from '../../repository/repository.ts';
+import { holdsConfig, type Repository } from '../../repository/repository.ts';
 import { listSnapshots, saveSnapshot } from '../../repository/snapshots.ts';
 import type { Compression } from '../../repository/workers/protocol.ts';
 import { type Lookahead, noLookahead } from '../../sources/files/lookahead.ts';
@@ -190,6 +190,7 @@ export async function runBackup(
       return { snapshotId: null, tree, parent, summary, problems: counts.problems };
     }
     const snapshot = { ...describeSnapshot(request, tree, parent, startMs), summary };
+    await refuseVanished(repository);
     const snapshotId = await saveSnapshot(repository, snapshot);
     return { snapshotId, tree, parent, summary, problems: counts.problems };
   } catch (error) {
@@ -205,6 +206,21 @@ export async function runBackup(
     reader.close();
     await store.close();
   }
+}
+
+/**
+ * A repository that was deleted, or whose disk was unmounted, while the backup ran must not end as a success:
+ * what was written since lies in folders made anew.
+ */
+async function refuseVanished(repository: Repository): Promise<void> {
+  if (await holdsConfig(repository)) return;
+  throw new LifeboatError(
+    'repository-missing',
+    `the repository at ${repository.storage.location} disappeared during the backup; no snapshot was made`,
+    {
+      hint: 'check that its disk is mounted, or create it again with `lifeboat init`, then run the backup again',
+    },
+  );
 }
 
 /** The filter for the latest snapshot of the same host, paths or tags, as `--group-by` says. */

@@ -28,7 +28,12 @@ export async function loadNamedSnapshot(
     const { snapshots, broken } = await listSnapshots(repository, true);
     const [damage] = broken.values();
     // The damaged one may be the latest; to take another for it would be a guess.
-    if (damage) throw damage;
+    if (damage) {
+      throw new LifeboatError('repository-damaged', `the latest snapshot cannot be told: ${damage.message}`, {
+        cause: damage,
+        hint: '`lifeboat snapshots` lists those that can be read; name one of them by its ID',
+      });
+    }
     return findSnapshot(snapshots, text, filter);
   }
   const files = await listFiles(repository.storage, 'snapshots');
@@ -56,6 +61,19 @@ export async function loadSnapshots(
   const [problem] = selection.problems;
   if (problem) throw problem;
   return selection.snapshots;
+}
+
+/** The same for a list to look at: snapshots that cannot be read are told beside those that can. */
+export async function loadReadableSnapshots(
+  repository: Repository,
+  names: readonly string[],
+  filter?: SnapshotFilter,
+): Promise<{ readonly snapshots: readonly StoredSnapshot[]; readonly broken: readonly LifeboatError[] }> {
+  const { snapshots, broken } = await listSnapshots(repository, true);
+  const selection = selectSnapshots(snapshots, names, filter);
+  const [problem] = selection.problems;
+  if (problem) throw problem;
+  return { snapshots: selection.snapshots, broken: [...broken.values()] };
 }
 
 /** @throws LifeboatError `repository-damaged` for a snapshot without a tree. */

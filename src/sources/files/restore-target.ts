@@ -9,13 +9,13 @@ import {
   openSync,
   readdirSync,
   rmdirSync,
-  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
 import process from 'node:process';
 import { type ByteString, joinPath, toPath, toText } from '../../core/bytestring.ts';
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
+import { makeFolders } from '../../core/folders.ts';
 import { listXattrs, lstatFast } from '../../transport/posix.ts';
 import { listNames } from './targets.ts';
 
@@ -36,7 +36,7 @@ const linkRefusals = new Set(['EPERM', 'EMLINK', 'EXDEV', 'ENOTSUP', 'EOPNOTSUPP
 /** Makes the folder to restore into, with all above it. @throws LifeboatError `target-failed`. */
 export function makeTargetFolder(path: ByteString): void {
   try {
-    makeFolderAndAbove(path);
+    makeFolders(path, privateFolderMode);
   } catch (error) {
     throw new LifeboatError(
       'target-failed',
@@ -44,14 +44,6 @@ export function makeTargetFolder(path: ByteString): void {
       { cause: error, hint: 'choose a target that is a folder, or one that can be made' },
     );
   }
-}
-
-/** Not node:fs' recursive mkdir, which never ends on file systems that answer ENOENT, such as /proc (26.10). */
-function makeFolderAndAbove(path: ByteString): void {
-  if (statSync(toPath(path), { throwIfNoEntry: false })?.isDirectory()) return;
-  const above = path.slice(0, path.lastIndexOf('/')) as ByteString;
-  if (above !== '' && above !== path) makeFolderAndAbove(above);
-  mkdirSync(toPath(path), privateFolderMode);
 }
 
 /** Removes what is at a path: with `recursive` also a folder with all in it. Absent is no failure. */

@@ -51,7 +51,10 @@ async function makeFolderDurably(path: string, mode: number): Promise<void> {
     if (errnoOf(error) === 'EEXIST') return;
     if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
     await makeFolderDurably(dirname(path), mode);
-    return makeFolderDurably(path, mode);
+    // Once: some file systems, such as /proc, say ENOENT whatever is above.
+    await fs.mkdir(path, mode).catch((again: unknown) => {
+      if (errnoOf(again) !== 'EEXIST') throw again;
+    });
   }
   await syncDirectory(dirname(path));
 }
@@ -151,7 +154,7 @@ export function localStorage(root: string): Storage {
     try {
       entries = await readFolder(folder);
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return;
+      if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return;
       throw failure('list', folder, error);
     }
     for (const entry of entries) {

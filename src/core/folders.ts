@@ -1,0 +1,14 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { type ByteString, toPath } from './bytestring.ts';
+
+/**
+ * Makes a folder and those above it that are missing. Not node:fs' recursive mkdir, which never ends on file
+ * systems that answer ENOENT, such as /proc (Node 26.10).
+ * @throws system errors.
+ */
+export function makeFolders(path: ByteString, mode: number): void {
+  if (statSync(toPath(path), { throwIfNoEntry: false })?.isDirectory()) return;
+  const above = path.slice(0, path.lastIndexOf('/')) as ByteString;
+  if (above !== '' && above !== path && path.includes('/')) makeFolders(above, mode);
+  mkdirSync(toPath(path), mode);
+}
