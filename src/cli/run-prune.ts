@@ -9,7 +9,6 @@ import type { BlobIndex } from '../repository/index/blob-index.ts';
 import type { Repository } from '../repository/repository.ts';
 import { packBytesDefault } from '../repository/workers/pool.ts';
 import type { Compression } from '../repository/workers/protocol.ts';
-import { warmThreads } from '../repository/workers/threads.ts';
 import type { CommandContext } from './command.ts';
 import { formatBytes, formatPercent } from './format.ts';
 import { type Counter, showCounter } from './progress.ts';
@@ -45,11 +44,7 @@ export async function runPrune(context: Context, repository: Repository, run: Pr
         output.info(`finding data that is still in use for ${total} snapshots`);
         trees = showCounter(output, env, 'trees');
       },
-      onTrees(number) {
-        trees?.add(number);
-        // Repacking has threads of its own; they load while these still walk.
-        if (!dryRun) warmThreads();
-      },
+      onTrees: (number) => trees?.add(number),
     },
     signal,
   ).finally(() => trees?.stop());
