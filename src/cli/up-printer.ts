@@ -42,7 +42,9 @@ const quoted = (argument: string): string =>
 /** The restore to type on this machine. */
 export function nextCommand({ up }: Pick<UpResult, 'up'>): string {
   const password = 'keyFile' in up.password ? ` --password-file ${quoted(up.password.keyFile)}` : '';
-  return `lifeboat restore latest --repo ${quoted(up.location)}${password} --target ./restored`;
+  // Run by npx, the program is not in the PATH of the shell that the line will be pasted into.
+  const program = process.env.npm_command === 'exec' ? 'npx lifeboat' : 'lifeboat';
+  return `${program} restore latest --repo ${quoted(up.location)}${password} --target ./restored`;
 }
 
 export function upMessage(result: UpResult): Record<string, unknown> {
