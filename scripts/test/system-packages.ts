@@ -16,6 +16,8 @@ export const systemPackages: readonly SystemPackage[] = [
   { name: 'acl', command: 'setfacl' },
   { name: 'attr', command: 'setfattr' },
   { name: 'strace', command: 'strace' },
+  { name: 'postgresql', command: 'pg_ctlcluster' },
+  { name: 'pgbackrest', command: 'pgbackrest' },
 ];
 
 function isExecutable(path: string): boolean {

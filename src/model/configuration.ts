@@ -1,0 +1,95 @@
+/** The configuration file as parsed. Names refer to the maps; durations are milliseconds, sizes are bytes. */
+
+/** Where a secret comes from: `env:NAME`, `file:PATH` or `command:LINE`; never the secret itself. */
+export type SecretReference = string & { readonly __secret: true };
+
+export interface RepositoryConfiguration {
+  /** As on the command line: a path, or a location with a scheme. */
+  readonly location: string;
+  readonly password: SecretReference;
+}
+
+export interface JournalConfiguration {
+  /** `receive`: by the replication protocol; `push`: by archive_command and `lifeboat wal push`. */
+  readonly way: 'receive' | 'push';
+  readonly maxLagMs: number;
+  /** A slice is shipped when it is this large, whatever its age. */
+  readonly sliceBytesMax: number;
+  /** Name of the physical replication slot. */
+  readonly slot: string;
+  /** Alarm when the slot holds back more than this. */
+  readonly slotBytesMax: number;
+  /** How long a backup waits for a forced segment to arrive. */
+  readonly proofTimeoutMs: number;
+}
+
+export interface Hook {
+  /** A command line for `sh -c`, or null where it is an HTTP check. */
+  readonly command: string | null;
+  /** GET must answer with a status below 400. */
+  readonly http: string | null;
+  readonly timeoutMs: number;
+}
+
+export interface PostgresSource {
+  readonly type: 'postgres';
+  readonly name: string;
+  /** A connection URI or keyword string of libpq, possibly with the password in it; null: libpq's environment and defaults. */
+  readonly url: SecretReference | string | null;
+  /** Instead of one in the URL. */
+  readonly password: SecretReference | null;
+  readonly method: 'logical' | 'physical';
+  /** `auto`: local where the server's data directory can be read here and is that of this server. */
+  readonly way: 'auto' | 'local' | 'remote';
+  /** As this machine sees it, where it differs from what the server says; null: as the server says. */
+  readonly dataDirectory: string | null;
+  /** Folder of pg_dump, pg_ctl and so on; null: found by version. */
+  readonly binDirectory: string | null;
+  /** The type of a backup for which none is asked for. */
+  readonly backupType: 'full' | 'differential' | 'incremental';
+  /** Logical: databases to dump; empty: the one of the URL, or all where `allDatabases`. */
+  readonly databases: readonly string[];
+  readonly allDatabases: boolean;
+  readonly includeSchemas: readonly string[];
+  readonly excludeSchemas: readonly string[];
+  readonly includeTables: readonly string[];
+  readonly excludeTables: readonly string[];
+  readonly schemaOnly: boolean;
+  /** Logical: parallel jobs; above 1 by the directory format through a scratch folder. */
+  readonly jobs: number;
+  /** null: the system's folder for temporary files. */
+  readonly scratch: string | null;
+  /** null: no journal, so no recovery to points between backups. */
+  readonly journal: JournalConfiguration | null;
+  readonly hooks: {
+    readonly beforeBackup: readonly Hook[];
+    readonly afterBackup: readonly Hook[];
+    readonly beforeRestore: readonly Hook[];
+    readonly afterRestore: readonly Hook[];
+  };
+}
+
+export interface FilesSource {
+  readonly type: 'files';
+  readonly name: string;
+  readonly paths: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+export type SourceConfiguration = PostgresSource | FilesSource;
+
+/** Sources and the repositories that keep them. */
+export interface Protection {
+  readonly sources: readonly string[];
+  readonly to: readonly string[];
+}
+
+export interface Configuration {
+  readonly version: 1;
+  /** The file it was read from. */
+  readonly path: string;
+  readonly repositories: Readonly<Record<string, RepositoryConfiguration>>;
+  readonly sources: Readonly<Record<string, SourceConfiguration>>;
+  /** Where the file has none: every source to every repository. */
+  readonly protect: readonly Protection[];
+}
