@@ -76,6 +76,8 @@ export interface EntryRun {
   settled(): Promise<void>;
   /** Something worth saying that does not make the snapshot incomplete. */
   warning(message: string): void;
+  /** How much there is to do, where it is known beforehand: for progress. */
+  expected(files: number, bytes: number): void;
 }
 
 /** A source whose entries are known only while it is read, such as a database. */
