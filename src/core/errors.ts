@@ -101,10 +101,32 @@ export const errorRegistry = {
     true,
     'see the errors above; run the same restore again when their cause is gone: files already restored are kept',
   ),
+  'dump-failed': kind(1, true, 'see what the tool said above; when its cause is gone, run the backup again'),
+  'database-restore-failed': kind(
+    1,
+    true,
+    'see what the tool said above; when its cause is gone, run the restore again',
+  ),
+  'hook-failed': kind(1, true, 'run the hook by itself to see why it fails, then run the command again'),
+  'confirmation-needed': kind(
+    1,
+    false,
+    'look at the plan with --dry-run, then run the command again with --yes',
+  ),
   'tree-unsafe': kind(
     1,
     false,
     'the snapshot holds an entry that must not be restored; run `lifeboat check` and restore other parts with --include',
+  ),
+  'journal-damaged': kind(
+    1,
+    false,
+    'restore the object from a copy of the repository; `lifeboat windows` shows what can be recovered without it',
+  ),
+  'journal-conflict': kind(
+    1,
+    false,
+    'two servers write the same log: make sure that only one archives into this journal, and give the other a source of its own',
   ),
 } as const satisfies Record<string, ErrorKind>;
 
