@@ -1,0 +1,255 @@
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ByteString, bytesOfText } from '../../../core/bytestring.ts';
+import { errnoOf, LifeboatError, messageOf } from '../../../core/errors.ts';
+import type { PhysicalManifest } from '../../../model/postgres-manifest.ts';
+import type { Chunking, EntryRun, SourceEntry } from '../../../model/source-entry.ts';
+import {
+  type Lsn,
+  parseHistoryName,
+  segmentAt,
+  segmentBefore,
+  segmentName,
+  type Timeline,
+} from '../../../model/wal.ts';
+import { groupName, userName } from '../../../transport/accounts.ts';
+import type { ServerFacts } from '../connection/server.ts';
+import type { SqlSession } from '../connection/session.ts';
+import { parseBackupLabel } from './backup-label.ts';
+import { chunkBytesFor } from './chunk-size.ts';
+import { readControlFile, systemIdentifierOf } from './control-file.ts';
+import { manifestEntry, manifestOf, smallFile } from './manifest.ts';
+import type { PhysicalBackupOptions } from './options.ts';
+import {
+  blocksPerFile,
+  holdWal,
+  listDatabases,
+  serverTime,
+  startBackup,
+  stopBackup,
+  tablespaceVersionFolder,
+} from './server-queries.ts';
+import { controlFile, type FoundEntry, walkDataDirectory } from './walk.ts';
+
+/** Log segments never repeat, so small blobs would gain nothing. */
+const walChunking: Chunking = { kind: 'pages', chunkBytes: 1024 * 1024, pageBytes: 8192, check: null };
+const contentDefined: Chunking = { kind: 'content-defined' };
+
+/**
+ * A file that changes again within this time may keep its mtime on file systems with a coarse clock, and then look
+ * unchanged. So one that was changed shortly before the parent's copy began, or after, is read again.
+ */
+const clockGranularityNs = 2_000_000_000n;
+
+/**
+ * The entries of a physical backup that reads the data directory beside the running server (continuous-archiving
+ * documentation, "Making a Base Backup Using the Low Level API").
+ *
+ * @throws LifeboatError; leaving early ends the session, and with it the server's backup mode and the slot.
+ */
+export async function* localEntries(
+  options: PhysicalBackupOptions,
+  session: SqlSession,
+  server: ServerFacts,
+  dataDirectory: string,
+  run: EntryRun,
+  done: (manifest: PhysicalManifest) => void,
+): AsyncGenerator<SourceEntry> {
+  const { source } = options;
+  await options.archiving?.prove(session, server);
+  const versionFolder = await tablespaceVersionFolder(session, server);
+  const fileBlocks = await blocksPerFile(session);
+  const held = await holdWal(session, `lifeboat_backup_${process.pid}`);
+  if (held) run.warning(`WAL cannot be held back with a replication slot during the backup: ${held}`);
+  const startTime = await serverTime(session);
+  const start = await startBackup(session, server, `lifeboat ${source}`);
+
+  const { entries, tablespaces, warnings } = walkDataDirectory(dataDirectory, versionFolder);
+  for (const warning of warnings) run.warning(warning);
+  const bytes = entries.reduce((sum, entry) => sum + entry.size, 0);
+  const files = entries.filter((entry) => entry.type === 'file').length;
+  run.expected(files, bytes);
+  const chunkBytes = options.comparedWith?.manifest.chunkBytes ?? chunkBytesFor(bytes);
+  const trustedBeforeNs = options.comparedWith
+    ? BigInt(Date.parse(options.comparedWith.manifest.startTime)) * 1_000_000n - clockGranularityNs
+    : null;
+
+  const chunkingOf = ({ segment }: FoundEntry): Chunking => {
+    if (segment === null) return contentDefined;
+    const check = server.dataChecksums
+      ? ({ kind: 'postgres', firstBlock: segment * fileBlocks, notFrom: start } as const)
+      : null;
+    return { kind: 'pages', chunkBytes, pageBytes: server.blockBytes, check };
+  };
+
+  const rootStat = statSync(dataDirectory, { bigint: true });
+  const root = { uid: Number(rootStat.uid), gid: Number(rootStat.gid) };
+  const owner = ownerOf(root.uid, root.gid);
+  yield {
+    path: bytesOfText(`${source}/data`),
+    type: 'dir',
+    permissions: Number(rootStat.mode & 0o7777n),
+    ...owner,
+    mtimeNs: rootStat.mtimeNs,
+  };
+  for (const { oid } of tablespaces)
+    yield {
+      path: bytesOfText(`${source}/tablespaces/${oid}`),
+      type: 'dir',
+      permissions: 0o700,
+      ...owner,
+      mtimeNs: rootStat.mtimeNs,
+    };
+
+  const linked = new Set(tablespaces.map(({ oid }) => oid));
+  // The largest first, so that no worker is left alone with one at the end.
+  const ordered = [...entries].sort((a, b) => b.size - a.size);
+  for (const entry of ordered) {
+    run.signal.throwIfAborted();
+    yield {
+      path: snapshotPath(source, entry.path, linked),
+      type: entry.type,
+      permissions: entry.permissions,
+      ...ownerOf(entry.uid, entry.gid),
+      mtimeNs: entry.mtimeNs,
+      ...(entry.linkTarget === null ? {} : { linkTarget: bytesOfText(entry.linkTarget) }),
+      ...(entry.type === 'file'
+        ? {
+            content: {
+              kind: 'file',
+              path: bytesOfText(entry.location),
+              size: entry.size,
+              chunking: chunkingOf(entry),
+            },
+            reusable: trustedBeforeNs !== null && entry.mtimeNs < trustedBeforeNs,
+            mayVanish: true,
+          }
+        : {}),
+    };
+  }
+  await run.settled();
+  const control = await readControlFile(dataDirectory);
+  if (systemIdentifierOf(control) !== server.systemIdentifier)
+    throw new LifeboatError('source-unreadable', `${dataDirectory} became another cluster during the backup`);
+  yield smallFile(`${source}/data/${controlFile}`, control, owner);
+
+  const stopped = await stopBackup(session, server);
+  const stopTime = await serverTime(session);
+  const label = parseBackupLabel(stopped.label);
+  yield smallFile(`${source}/data/backup_label`, Buffer.from(stopped.label, 'utf8'), owner);
+  if (stopped.tablespaceMap !== '')
+    yield smallFile(`${source}/data/tablespace_map`, Buffer.from(stopped.tablespaceMap, 'utf8'), owner);
+  for (const name of walNeeded(dataDirectory, label.timeline, label.start, stopped.stop, server))
+    yield walEntry(source, join(dataDirectory, 'pg_wal', name), name, owner);
+  await run.settled();
+  await options.archiving?.complete(session, server, label.timeline, stopped.stop);
+
+  const sizes = new Map<number, number>();
+  for (const { path, size } of entries) {
+    const oid = /^pg_tblspc\/(\d+)\//.exec(path)?.[1];
+    if (oid !== undefined) sizes.set(Number(oid), (sizes.get(Number(oid)) ?? 0) + size);
+  }
+  const copy = {
+    way: 'local',
+    server,
+    dataDirectory,
+    chunkBytes,
+    startTime,
+    databases: await listDatabases(session),
+  } as const;
+  const manifest = manifestOf(options, copy, {
+    label,
+    stop: stopped.stop,
+    stopTime,
+    tablespaces: tablespaces.map((each) => ({ ...each, bytes: sizes.get(each.oid) ?? 0 })),
+    damagedPages: run.damagedPages,
+    bytes,
+    files,
+  });
+  done(manifest);
+  yield manifestEntry(manifest, owner);
+}
+
+function ownerOf(uid: number, gid: number): { uid: number; gid: number; user?: string; group?: string } {
+  const user = userName(uid);
+  const group = groupName(gid);
+  return { uid, gid, ...(user ? { user } : {}), ...(group ? { group } : {}) };
+}
+
+/** A tablespace's content has a place of its own in the snapshot, so that restoring the links cannot overwrite it. */
+function snapshotPath(source: string, path: string, linked: ReadonlySet<number>): ByteString {
+  const match = /^pg_tblspc\/(\d+)\/(.+)$/.exec(path);
+  // Only a link's content lies elsewhere; a folder in pg_tblspc (allow_in_place_tablespaces) is data like any other.
+  return bytesOfText(
+    match && linked.has(Number(match[1]))
+      ? `${source}/tablespaces/${match[1]}/${match[2]}`
+      : `${source}/data/${path}`,
+  );
+}
+
+/** Segments from start to stop and all timeline histories. @throws LifeboatError `source-unreadable` where one is gone. */
+function walNeeded(
+  dataDirectory: string,
+  timeline: Timeline,
+  start: Lsn,
+  stop: Lsn,
+  server: ServerFacts,
+): string[] {
+  const folder = join(dataDirectory, 'pg_wal');
+  const names = readdirSync(folder).filter((name) => parseHistoryName(name) !== null);
+  const last = segmentBefore(timeline, stop, server.segmentBytes).number;
+  for (let number = segmentAt(timeline, start, server.segmentBytes).number; number <= last; number++) {
+    const name = segmentName({ timeline, number }, server.segmentBytes);
+    checkSegment(join(folder, name), timeline, number, server);
+    names.push(name);
+  }
+  return names;
+}
+
+/** A segment's first page says whose it is (xlog_internal.h, XLogLongPageHeaderData). */
+function checkSegment(path: string, timeline: Timeline, number: bigint, server: ServerFacts): void {
+  const header = Buffer.alloc(40);
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      readSync(fd, header, 0, header.length, 0);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    const what =
+      errnoOf(error) === 'ENOENT' ? 'was removed by the server before it could be read' : messageOf(error);
+    throw new LifeboatError('source-unreadable', `the WAL segment ${path}, which the backup needs, ${what}`, {
+      cause: error,
+      hint: 'give the role REPLICATION, so that a slot can hold WAL back, or raise wal_keep_size; then run the backup again',
+    });
+  }
+  const position = header.readBigUInt64LE(8);
+  const owner = header.readBigUInt64LE(24).toString();
+  if (
+    header.readUInt32LE(4) <= timeline &&
+    position === number * BigInt(server.segmentBytes) &&
+    owner === server.systemIdentifier
+  )
+    return;
+  throw new LifeboatError('source-unreadable', `the WAL segment ${path} does not hold what its name says`, {
+    hint: 'run `pg_amcheck` and look at the server’s disk; a backup from a standby may still succeed',
+  });
+}
+
+function walEntry(
+  source: string,
+  path: string,
+  name: string,
+  owner: { uid: number; gid: number },
+): SourceEntry {
+  const stat = statSync(path, { bigint: true });
+  return {
+    path: bytesOfText(`${source}/data/pg_wal/${name}`),
+    type: 'file',
+    permissions: 0o600,
+    ...owner,
+    mtimeNs: stat.mtimeNs,
+    content: { kind: 'file', path: bytesOfText(path), size: Number(stat.size), chunking: walChunking },
+  };
+}
