@@ -128,6 +128,58 @@ export const errorRegistry = {
     false,
     'two servers write the same log: make sure that only one archives into this journal, and give the other a source of its own',
   ),
+  'database-settings': kind(
+    1,
+    false,
+    'check the connection string, its parameters and the PG… variables of the environment',
+  ),
+  'database-unreachable': kind(
+    1,
+    true,
+    'check that the server runs and that host, port and firewall let this machine in',
+  ),
+  'database-login-refused': kind(1, false, "check user and password, and the server's pg_hba.conf"),
+  'database-tls': kind(
+    1,
+    false,
+    "check sslmode, and that sslrootcert holds the certificate of the server's authority",
+  ),
+  'database-permission': kind(
+    1,
+    false,
+    'grant the role what the message names, or connect as a role that has it',
+  ),
+  'database-missing': kind(1, false, 'check the name of the database; `psql -l` lists those that exist'),
+  'database-failed': kind(1, false, "read the server's message; its log has the details"),
+  'database-connection-lost': kind(
+    1,
+    true,
+    "run the command again; the server's log tells why it ended the connection",
+  ),
+  'database-version': kind(1, false, 'use a version of PostgreSQL that the message allows'),
+  'database-pooler': kind(1, false, 'connect to the server itself instead of a connection pooler'),
+  'wal-removed': kind(
+    1,
+    false,
+    'take a new backup; a replication slot keeps the server from removing WAL that is still needed',
+  ),
+  'slot-missing': kind(1, false, 'let Lifeboat make the slot again, then take a new backup'),
+  'slot-busy': kind(
+    1,
+    true,
+    'end the other receiver that uses this replication slot, or give this one another slot',
+  ),
+  'tool-missing': kind(
+    1,
+    false,
+    "install PostgreSQL's client programs of the server's version, or name their folder",
+  ),
+  'tool-older-than-server': kind(
+    1,
+    false,
+    "install PostgreSQL's client programs of the server's version or newer",
+  ),
+  'tool-failed': kind(1, false, 'read what the program said, above'),
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof errorRegistry;
