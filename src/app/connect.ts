@@ -9,24 +9,17 @@ import {
 import { withoutWrites } from '../storage/dry-run.ts';
 import { localStorage } from '../storage/local/local.ts';
 import type { Storage } from '../storage/storage.ts';
-
-/** Schemes of restic's locations that this version cannot reach; said plainly instead of taken for a path. */
-const schemesToCome = ['s3', 'sftp', 'rest', 'azure', 'gs', 'b2', 'swift', 'rclone'];
+import { schemeOf, schemeRefusal } from './location.ts';
 
 /** The storage at a location as restic writes it: a path, or `local:` and a path. @throws LifeboatError `usage`. */
 export function storageAt(location: string): Storage {
-  const scheme = /^([a-z0-9]+):/.exec(location)?.[1];
-  if (scheme === 'local') return localStorage(location.slice('local:'.length));
-  if (scheme && schemesToCome.includes(scheme)) {
-    throw new LifeboatError(
-      'usage',
-      `repositories at ${scheme}: locations are not supported by this version`,
-      {
-        hint: 'use a repository on a local or mounted folder, and copy it from there',
-      },
-    );
+  const refusal = schemeRefusal(location);
+  if (refusal) {
+    throw new LifeboatError('usage', refusal, {
+      hint: 'use a repository on a local or mounted folder, and copy it from there',
+    });
   }
-  return localStorage(location);
+  return localStorage(schemeOf(location) === 'local' ? location.slice('local:'.length) : location);
 }
 
 export interface OpenOptions {

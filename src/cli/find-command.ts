@@ -1,8 +1,8 @@
 import { LifeboatError } from '../core/errors.ts';
+import { nearest } from '../core/suggest.ts';
 import type { Command, CommandFamily, Listing } from './command.ts';
 import { globalOptionTable } from './global-options.ts';
 import { firstPositional } from './parse-options.ts';
-import { nearest } from './suggest.ts';
 
 export interface FoundCommand {
   readonly command: Command | CommandFamily;

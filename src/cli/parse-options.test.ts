@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { hasCode } from '../core/errors.ts';
+import { editDistance, nearest } from '../core/suggest.ts';
 import { parseChoice, parseDurationMs, parsePercent, parseWholeNumber } from './option-values.ts';
 import { count, flag, text, texts, value, valueOr } from './options.ts';
 import { firstPositional, parseArguments } from './parse-options.ts';
-import { editDistance, nearest } from './suggest.ts';
 
 const table = {
   'dry-run': flag({ short: 'n', help: '' }),

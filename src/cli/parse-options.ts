@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { LifeboatError, messageOf } from '../core/errors.ts';
+import { nearest } from '../core/suggest.ts';
 import type { OptionTable } from './options.ts';
 import { camelCase } from './options.ts';
-import { nearest } from './suggest.ts';
 
 /** Where a value came from; absent options have no entry. */
 export type ValueOrigin = 'argument' | 'environment';

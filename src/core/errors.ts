@@ -37,6 +37,21 @@ export const errorRegistry = {
     true,
     'the snapshots named above are still there; run the same command again when the storage lets them be removed',
   ),
+  'configuration-missing': kind(
+    1,
+    false,
+    'name the file with --config FILE or LIFEBOAT_CONFIG; docs/configuration.md shows how to write one',
+  ),
+  'configuration-invalid': kind(
+    1,
+    false,
+    'correct the file and run `lifeboat config validate`; docs/configuration.md lists every key',
+  ),
+  'secret-missing': kind(
+    1,
+    false,
+    'check the variable, file or command that the configuration names for this secret',
+  ),
   'repository-missing': kind(10, false, 'check the path, or create a repository there with `lifeboat init`'),
   'repository-exists': kind(1, false, 'choose another location, or use the repository that is there'),
   'repository-foreign': kind(1, false, 'check that the path points to a restic or Lifeboat repository'),

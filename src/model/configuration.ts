@@ -93,3 +93,9 @@ export interface Configuration {
   /** Where the file has none: every source to every repository. */
   readonly protect: readonly Protection[];
 }
+
+/** Names of the repositories that keep a source, each once, in the order of the file. */
+export function repositoriesOfSource({ protect }: Configuration, source: string): string[] {
+  const kept = protect.filter(({ sources }) => sources.includes(source)).flatMap(({ to }) => to);
+  return [...new Set(kept)];
+}

@@ -1,0 +1,242 @@
+import * as z from 'zod';
+import { nearest } from '../../core/suggest.ts';
+import { durationExpected, durationPattern, sizeExpected, sizePattern } from './units.ts';
+
+/**
+ * What a configuration file may say, for parsing it and, as JSON Schema, for editors. Only shapes are here;
+ * texts become numbers and names are looked up in `understand.ts`. Loaded when there is a file to read.
+ */
+
+const expected = (what: string) => ({ error: `expected ${what}` });
+
+/** Keys that later versions will know; a file that needs them is refused, not half obeyed. */
+interface Later {
+  readonly later?: readonly string[];
+  readonly laterSays?: (key: string) => string;
+}
+
+/**
+ * A mapping with these keys and no others. The message for unknown keys has one line for each key, in their order.
+ */
+function mapping<T extends z.ZodRawShape>(description: string, shape: T, more: Later = {}) {
+  const known = Object.keys(shape);
+  const later = more.later ?? [];
+  const explain = (key: string): string => {
+    if (later.includes(key)) return more.laterSays?.(key) ?? 'not supported by this version';
+    const near = nearest(key, known);
+    return `unknown key; ${near ? `did you mean ${near}?` : `known here: ${known.join(', ')}`}`;
+  };
+  return z
+    .strictObject(shape, {
+      error: (issue) =>
+        issue.code === 'unrecognized_keys'
+          ? (issue.keys as string[]).map(explain).join('\n')
+          : 'expected a mapping (key: value)',
+    })
+    .meta({ description });
+}
+
+const text = (what: string) => z.string(expected(what)).min(1, expected(what));
+const texts = (what: string) => z.array(text(what), expected(`a list: ${what}`));
+const choice = <const T extends readonly [string, ...string[]]>(...values: T) =>
+  z.enum(values, expected(`${values.slice(0, -1).join(', ')} or ${values.at(-1)}`));
+const truth = () => z.boolean(expected('true or false'));
+
+const duration = () => {
+  const wanted = expected(durationExpected);
+  return z.string(wanted).regex(durationPattern, wanted);
+};
+const size = () => {
+  const wanted = expected(sizeExpected);
+  return z.string(wanted).regex(sizePattern, wanted);
+};
+
+export const secretExpected =
+  'a reference to a secret, never the secret itself: env:NAME, file:PATH or command:LINE';
+const secret = () => {
+  const wanted = expected(secretExpected);
+  return z.string(wanted).regex(/^(?:env:[A-Za-z_]\w*|file:.+|command:.*\S.*)$/, wanted);
+};
+
+const nameExpected = expected(
+  'a name of a-z, 0-9 and -, at most 63 of them, beginning with a letter or digit',
+);
+const name = () => z.string(nameExpected).regex(/^[a-z0-9][a-z0-9-]{0,62}$/, nameExpected);
+const named = <T extends z.ZodType>(description: string, each: T) =>
+  z.record(name(), each, expected('a mapping of names')).meta({ description });
+const namesOrOne = (description: string) =>
+  z.union([name(), z.array(name()).min(1)], expected('a name or a list of names')).meta({ description });
+
+const repository = mapping(
+  'Where backups rest.',
+  {
+    path: text('the path of a folder').meta({
+      description: 'Folder of the repository; a relative path begins at the configuration file.',
+      examples: ['/var/lib/lifeboat/repo'],
+    }),
+    password: secret().meta({
+      description: 'Where its password comes from: env:NAME, file:PATH or command:LINE.',
+      examples: ['file:/etc/lifeboat/repo.key'],
+    }),
+  },
+  {
+    later: ['s3', 'sftp', 'rest', 'azure', 'gs', 'b2', 'swift', 'rclone', 'immutability'],
+    laterSays: (key) =>
+      key === 'immutability'
+        ? 'not supported by this version'
+        : `repositories at ${key}: locations are not supported by this version`,
+  },
+);
+
+const journal = mapping(
+  'Ships the write-ahead log continuously, so that any point in time can be recovered.',
+  {
+    way: choice('receive', 'push')
+      .default('receive')
+      .meta({ description: 'receive: by the replication protocol; push: by archive_command.' }),
+    'max-lag': duration()
+      .default('5s')
+      .meta({ description: 'A slice is shipped when it is this old: the data you may lose.' }),
+    'slice-size': size().default('16MiB').meta({ description: 'A slice is shipped when it is this large.' }),
+    slot: z
+      .string(expected('the name of a replication slot'))
+      .regex(/^[a-z0-9_]{1,63}$/, expected('the name of a replication slot: a-z, 0-9 and _, at most 63'))
+      .optional()
+      .meta({ description: 'Physical replication slot; by default lifeboat_ and the name of the source.' }),
+    'slot-alarm': size()
+      .default('10GiB')
+      .meta({ description: 'Alarm when the slot holds back more of the log than this.' }),
+    'proof-timeout': duration()
+      .default('60s')
+      .meta({ description: 'How long a backup waits for a forced segment to arrive in the repository.' }),
+  },
+);
+
+const hook = mapping('A command, or a check by HTTP; one of the two.', {
+  command: text('a command line').optional().meta({ description: 'Run by sh -c; must end with status 0.' }),
+  http: z
+    .string(expected('a URL'))
+    .regex(/^https?:\/\/\S+$/, expected('a URL with http:// or https://'))
+    .optional()
+    .meta({ description: 'GET must answer with a status below 400.' }),
+  timeout: duration().default('60s').meta({ description: 'The hook fails when it takes longer.' }),
+});
+
+const hooksAt = (when: string) =>
+  z
+    .array(hook, expected('a list of hooks'))
+    .default([])
+    .meta({ description: `Run ${when}, in this order.` });
+
+const hooks = mapping('What is run around backups and restores.', {
+  'before-backup': hooksAt('before a backup; a failure ends it'),
+  'after-backup': hooksAt('after a backup, also after one that failed'),
+  'before-restore': hooksAt('before a restore; a failure ends it'),
+  'after-restore': hooksAt('after a restore'),
+});
+
+const patterns = (what: string, description: string) => texts(what).default([]).meta({ description });
+
+const postgres = mapping('A PostgreSQL server.', {
+  type: z.literal('postgres'),
+  url: text('a connection string of libpq, or a reference such as env:DATABASE_URL')
+    .optional()
+    .meta({
+      description:
+        'Connection URI or keywords of libpq, best as env:NAME or file:PATH; without it PG… variables and ~/.pgpass.',
+      examples: ['env:DATABASE_URL'],
+    }),
+  password: secret().optional().meta({ description: 'The password, where it is not in the URL.' }),
+  method: choice('logical', 'physical').default('logical').meta({
+    description:
+      'logical: dumps, needs only a connection; physical: the data directory, the base of recovery to any point.',
+  }),
+  way: choice('auto', 'local', 'remote').default('auto').meta({
+    description:
+      'Physical: local reads the data directory, remote asks the server for it; auto: local where it is readable here.',
+  }),
+  'data-directory': text('a path').optional().meta({
+    description: 'Physical: the data directory as this machine sees it, where the server says another.',
+  }),
+  'bin-directory': text('a path')
+    .optional()
+    .meta({ description: 'Folder of pg_dump, pg_ctl and so on; without it they are found by version.' }),
+  'backup-type': choice('full', 'differential', 'incremental')
+    .default('incremental')
+    .meta({ description: 'Physical: the type of a backup for which none is asked for.' }),
+  databases: z
+    .union([z.literal('all'), texts('names of databases').min(1)], expected('a list of databases, or all'))
+    .optional()
+    .meta({ description: 'Logical: databases to dump, or all; without it the one of the URL.' }),
+  'include-schemas': patterns('patterns of pg_dump', 'Logical: only these schemas.'),
+  'exclude-schemas': patterns('patterns of pg_dump', 'Logical: all but these schemas.'),
+  'include-tables': patterns('patterns of pg_dump', 'Logical: only these tables.'),
+  'exclude-tables': patterns('patterns of pg_dump', 'Logical: all but these tables.'),
+  'schema-only': truth().default(false).meta({ description: 'Logical: definitions without rows.' }),
+  jobs: z
+    .int(expected('a whole number from 1 to 64'))
+    .min(1, expected('a whole number from 1 to 64'))
+    .max(64, expected('a whole number from 1 to 64'))
+    .default(1)
+    .meta({ description: 'Logical: tables dumped at the same time; above 1 through a scratch folder.' }),
+  scratch: text('a path')
+    .optional()
+    .meta({ description: 'Folder for temporary files; without it the one of the system.' }),
+  journal: journal.optional(),
+  hooks: hooks.optional(),
+});
+
+const files = mapping('Files and folders.', {
+  type: z.literal('files'),
+  paths: texts('paths')
+    .min(1, expected('at least one path'))
+    .meta({ description: 'What is backed up; relative paths begin at the configuration file.' }),
+  exclude: patterns('patterns', 'Left out, by the patterns of `backup --exclude`.'),
+});
+
+const laterSources = ['mysql', 'mongodb', 'redis', 'sqlite', 'docker', 's3', 'git', 'host'];
+
+const source = z
+  .discriminatedUnion('type', [postgres, files], {
+    error: (issue) => {
+      const { type } = (issue.input ?? {}) as { type?: unknown };
+      return typeof type === 'string' && laterSources.includes(type)
+        ? `sources of type ${type} are not supported by this version`
+        : 'expected type: postgres or type: files';
+    },
+  })
+  .meta({ description: 'What is backed up.' });
+
+const protection = mapping(
+  'Sources and the repositories that keep them.',
+  {
+    sources: namesOrOne('Names of sources.'),
+    to: namesOrOne('Names of repositories.'),
+  },
+  { later: ['policy', 'together'] },
+);
+
+/** The whole file. */
+export const fileSchema = mapping(
+  'Configuration of Lifeboat.',
+  {
+    version: z.literal(1, expected('1')).meta({ description: 'Version of this format.' }),
+    repositories: named('Repositories by name.', repository).default({}),
+    sources: named('Sources by name.', source).default({}),
+    protect: z
+      .array(protection, expected('a list'))
+      .optional()
+      .meta({ description: 'Which sources go to which repositories; without it all to all.' }),
+  },
+  { later: ['policies', 'notify', 'plans'] },
+);
+
+export type FileShape = z.infer<typeof fileSchema>;
+export type PostgresShape = z.infer<typeof postgres>;
+export type HookShape = z.infer<typeof hook>;
+
+/** For editors (draft 2020-12), of what a person writes: defaults may be left out. */
+export function configurationJsonSchema(): Record<string, unknown> {
+  const { $schema, ...rest } = z.toJSONSchema(fileSchema, { io: 'input' });
+  return { $schema, title: 'Lifeboat configuration', ...rest };
+}
