@@ -72,8 +72,10 @@ export function parseUri(uri: string): Parameters {
   }
   if (authority !== '') {
     const hosts = authority.split(',').map(hostAndPort);
-    if (hosts.some(({ host }) => host !== '')) parameters.set('host', hosts.map(({ host }) => host).join(','));
-    if (hosts.some(({ port }) => port !== '')) parameters.set('port', hosts.map(({ port }) => port).join(','));
+    if (hosts.some(({ host }) => host !== ''))
+      parameters.set('host', hosts.map(({ host }) => host).join(','));
+    if (hosts.some(({ port }) => port !== ''))
+      parameters.set('port', hosts.map(({ port }) => port).join(','));
   }
   for (const pair of query.split('&')) {
     if (pair === '') continue;
@@ -108,7 +110,9 @@ export function parseKeywords(text: string): Parameters {
       ? /^'((?:[^'\\]|\\.)*)'(?=\s|$)\s*/s.exec(rest)
       : /^((?:[^\s\\']|\\.)*)(?=\s|$)\s*/s.exec(rest);
     if (!value) {
-      throw invalid(`the value of ${name[1]} has a quote or backslash too many; write ' as \\' and \\ as \\\\`);
+      throw invalid(
+        `the value of ${name[1]} has a quote or backslash too many; write ' as \\' and \\ as \\\\`,
+      );
     }
     parameters.set(name[1]!, value[1]!.replace(/\\(.)/gs, '$1'));
     rest = rest.slice(value[0].length);

@@ -175,7 +175,14 @@ const refusedHints: Readonly<Record<string, string>> = {
 
 /** Says nothing about the connection that a backup needs: libpq's own, and those of Prisma and other clients. */
 const ignored = new Set([
-  ...['application_name', 'fallback_application_name', 'client_encoding', 'gssencmode', 'krbsrvname', 'gsslib'],
+  ...[
+    'application_name',
+    'fallback_application_name',
+    'client_encoding',
+    'gssencmode',
+    'krbsrvname',
+    'gsslib',
+  ],
   ...['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'tcp_user_timeout'],
   ...['sslcompression', 'sslsni', 'sslnegotiation', 'load_balance_hosts', 'replication', 'gssdelegation'],
   ...['min_protocol_version', 'max_protocol_version', 'ssl_max_protocol_version', 'sslcertmode'],
@@ -192,7 +199,8 @@ function oneOf<Choice extends string>(name: string, value: string, choices: read
 function parsePort(text: string): number {
   if (text === '') return 5432;
   const port = Number(text);
-  if (!/^\d+$/.test(text) || port < 1 || port > 65535) throw invalid('a port must be a number from 1 to 65535');
+  if (!/^\d+$/.test(text) || port < 1 || port > 65535)
+    throw invalid('a port must be a number from 1 to 65535');
   return port;
 }
 
@@ -219,9 +227,13 @@ function accountName(): string {
   try {
     return userInfo().username;
   } catch (error) {
-    throw new LifeboatError('database-settings', 'the connection names no user, and this account has no name', {
-      cause: error,
-    });
+    throw new LifeboatError(
+      'database-settings',
+      'the connection names no user, and this account has no name',
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -290,6 +302,10 @@ export async function connectionSettings(
       serverOptions: value('options'),
       passfileProblem: passfile.problem,
     },
-    { password: password ?? value('password'), sslPassword: value('sslpassword'), passfile: passfile.entries },
+    {
+      password: password ?? value('password'),
+      sslPassword: value('sslpassword'),
+      passfile: passfile.entries,
+    },
   );
 }
