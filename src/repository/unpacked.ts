@@ -19,9 +19,17 @@ const zstdMark = 2;
 let compressor: ReturnType<typeof createCompressor> | undefined;
 let decompressor: ReturnType<typeof createDecompressor> | undefined;
 
-function compressDocument(plaintext: Uint8Array): Buffer {
+/** Room that `compressDocument` needs for a document of `length` bytes. */
+export function compressedDocumentBytesMax(length: number): number {
+  return length + (length >> 7) + 1024;
+}
+
+/** The byte 2 and a zstd frame, in the first bytes of `target`. */
+export function compressDocument(
+  plaintext: Uint8Array,
+  target: Buffer = Buffer.allocUnsafe(compressedDocumentBytesMax(plaintext.length)),
+): Buffer {
   compressor ??= createCompressor('auto');
-  const target = Buffer.allocUnsafe(plaintext.length + (plaintext.length >> 7) + 1024);
   const written = compressor.compress(plaintext, target, 1);
   if (written < 0)
     throw new LifeboatError(
@@ -32,7 +40,12 @@ function compressDocument(plaintext: Uint8Array): Buffer {
   return target.subarray(0, written + 1);
 }
 
-function decompressDocument(document: Uint8Array, name: string): Uint8Array {
+/** Undoes `compressDocument`; what starts as JSON does was not compressed. @throws LifeboatError `repository-damaged`. */
+export function decompressDocument(
+  document: Uint8Array,
+  name: string,
+  bytesMax = documentBytesMax,
+): Uint8Array {
   const first = document[0];
   if (document.length === 0 || first === 0x7b || first === 0x5b) return document;
   if (first !== zstdMark)
@@ -40,8 +53,8 @@ function decompressDocument(document: Uint8Array, name: string): Uint8Array {
   decompressor ??= createDecompressor();
   const compressed = document.subarray(1);
   // The frame says its size where its writer knew it; klauspost's encoder, which restic uses, always does.
-  const stated = frameContentBytes(compressed) ?? Math.min(documentBytesMax, compressed.length * 64 + 65536);
-  if (stated > documentBytesMax)
+  const stated = frameContentBytes(compressed) ?? Math.min(bytesMax, compressed.length * 64 + 65536);
+  if (stated > bytesMax)
     throw new LifeboatError('repository-damaged', `${name} would unpack to ${stated} bytes; refused`);
   const target = Buffer.allocUnsafe(stated);
   try {

@@ -17,6 +17,8 @@ export interface PoolOptions {
   /** Size at which a pack is full, in bytes. */
   readonly packBytes?: number;
   readonly workers?: number;
+  /** Threads without a job do not keep the process alive. */
+  readonly unrefIdle?: boolean;
   /** Called with each full pack; its buffer is the caller's to free. */
   readonly onPack?: (pack: FinishedPack) => void;
 }
@@ -83,6 +85,7 @@ export function openPool(repository: Repository, options: PoolOptions = {}): Wor
     }
     const job = running.get(message.job);
     busy[worker]!--;
+    if (options.unrefIdle && busy[worker] === 0) workers[worker]?.unref();
     if (job) {
       running.delete(message.job);
       if (message.kind === 'done') job.resolve(message.output as never);
@@ -116,6 +119,7 @@ export function openPool(repository: Repository, options: PoolOptions = {}): Wor
   function send(worker: number, job: QueuedJob): void {
     workers[worker] ??= start(worker);
     busy[worker]!++;
+    if (options.unrefIdle) workers[worker].ref();
     running.set(job.number, job);
     workers[worker].postMessage({ job: job.number, name: job.name, input: job.input });
   }

@@ -98,6 +98,52 @@ export interface FileBatchOutcome {
 export const outcomeFactsPerFile = 8;
 export const contentStates: readonly ContentState[] = ['same', 'newer', 'torn'];
 
+/**
+ * Pieces of files to store cut at fixed multiples, of files that the worker reads itself or of bytes handed over.
+ * Few large values, as in a FileBatch.
+ */
+export interface PageBatch {
+  readonly source:
+    | {
+        /** For each piece the path of its file as bytes (latin1), each ended by a zero byte. */
+        readonly paths: string;
+      }
+    | { readonly memory: SharedArrayBuffer };
+  /** For each piece its facts, in the order of `pageFacts`. */
+  readonly facts: Float64Array;
+}
+
+/** Columns of a piece in a PageBatch. */
+export const pageFacts = {
+  /** Where the piece begins, in its file or in the memory. */
+  offset: 0,
+  /** How long it is at most; a piece of memory is as long as that. */
+  bytes: 1,
+  chunkBytes: 2,
+  /** Bytes of a page whose checksum is verified; 0 where there is none. */
+  pageBytes: 3,
+  /** Number of the piece's first page in its relation. */
+  firstBlock: 4,
+  /** Pages whose LSN is at least this are not judged: its upper and its lower 32 bits. */
+  notFromHigh: 5,
+  notFromLow: 6,
+} as const;
+export const factsPerPiece = 7;
+
+export interface PageBatchOutcome {
+  /** IDs of all blobs of all pieces, 32 bytes each. */
+  readonly ids: Uint8Array;
+  /** For each piece: number of its blobs, bytes that were there, bytes of its new blobs before and as stored. */
+  readonly facts: Float64Array;
+  /** Pages with a wrong checksum, also when read a second time: piece, block, expected and found checksum. */
+  readonly damaged: Float64Array;
+  readonly problems: readonly { readonly piece: number; readonly problem: FileProblem }[];
+  readonly stored: StoredCounts;
+}
+
+export const outcomeFactsPerPiece = 4;
+export const factsPerDamagedPage = 4;
+
 /** Part of a large file: byte offsets of its chunks, each [start, end). */
 export interface ScanOutcome {
   readonly cuts: Float64Array;
@@ -137,7 +183,12 @@ export interface MissingBlob {
 
 export interface Jobs {
   files: { input: FileBatch; output: FileBatchOutcome };
-  scan: { input: { path: string | Uint8Array; start: number; bytesMax: number }; output: ScanOutcome };
+  pages: { input: PageBatch; output: PageBatchOutcome };
+  scan: {
+    /** `end`: where the file counts as ended, however long it has become. */
+    input: { path: string | Uint8Array; start: number; bytesMax: number; end?: number };
+    output: ScanOutcome;
+  };
   chunks: { input: { path: string | Uint8Array; cuts: Float64Array }; output: ChunksOutcome };
   data: { input: { bytes: Uint8Array }; output: { id: Uint8Array; stored: StoredCounts } };
   blobs: {
@@ -179,6 +230,9 @@ export interface Jobs {
   closeRestored: { input: null; output: null };
   /** Compares files with the blobs they should hold. */
   compareFiles: { input: { items: readonly CompareItem[] }; output: readonly CompareOutcome[] };
+  /** The envelope of what lies below `lifeboat/`; what comes back is in shared memory. */
+  seal: { input: { plain: Uint8Array }; output: Uint8Array };
+  open: { input: { stored: Uint8Array; name: string }; output: Uint8Array };
   flush: { input: null; output: null };
 }
 

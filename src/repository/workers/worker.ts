@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { createEnvelopeCodec } from '../envelope-codec.ts';
 import { openTable } from '../index/table.ts';
 import { createBlobEncoder } from './blob-encoder.ts';
 import { createPackCheck } from './check-pack.ts';
@@ -8,6 +9,7 @@ import { markTrees } from './mark-trees.ts';
 import { createPacker } from './packer.ts';
 import type { JobMessage, JobName, Jobs, WorkerMessage, WorkerSetup } from './protocol.ts';
 import { createFileReader } from './read-files.ts';
+import { createPageReader } from './read-pages.ts';
 import { createFileRestorer } from './restore-files.ts';
 import { createDecoders, sealerOf, transferBlobs } from './transfer.ts';
 
@@ -17,6 +19,13 @@ type Handlers = { [N in JobName]: (input: Jobs[N]['input']) => Jobs[N]['output']
 
 const port = parentPort!;
 const send = (message: WorkerMessage): void => port.postMessage(message);
+
+/** Handed over without the main thread having to copy it. */
+function inSharedMemory(bytes: Uint8Array): Uint8Array {
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  return shared;
+}
 
 function createHandlers(setup: WorkerSetup): Handlers {
   const sealer = sealerOf(setup.key);
@@ -29,13 +38,16 @@ function createHandlers(setup: WorkerSetup): Handlers {
   const packer = createPacker(sealer, setup.packBytes, send);
   const encoder = createBlobEncoder(sealer, packer, setup.version, setup.compression);
   const reader = createFileReader(table, encoder, setup.polynomial, control, progress);
+  const readPages = createPageReader(table, encoder, control, progress);
   const checkPack = createPackCheck({ sealer, table, progress });
   const restorer = createFileRestorer(sealer, control, progress);
   const comparer = createFileComparer(control);
+  const envelope = createEnvelopeCodec(sealer);
   const decoderOf = createDecoders(sealer);
   return {
     files: reader.files,
-    scan: ({ path, start, bytesMax }) => reader.scan(path, start, bytesMax),
+    pages: (input) => readPages(input),
+    scan: ({ path, start, bytesMax, end }) => reader.scan(path, start, bytesMax, end),
     chunks: ({ path, cuts }) => reader.chunks(path, cuts),
     data: ({ bytes }) => reader.data(bytes),
     blobs({ items }) {
@@ -58,6 +70,8 @@ function createHandlers(setup: WorkerSetup): Handlers {
       return null;
     },
     compareFiles: ({ items }) => items.map(comparer),
+    seal: ({ plain }) => inSharedMemory(envelope.seal(plain)),
+    open: ({ stored, name }) => inSharedMemory(envelope.open(stored, name)),
     flush() {
       packer.flush();
       return null;

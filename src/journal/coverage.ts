@@ -1,0 +1,122 @@
+import type { Piece } from '../model/journal.ts';
+import {
+  type Lsn,
+  parseSegmentName,
+  segmentStart,
+  type Timeline,
+  type TimelineSwitch,
+  type WalRange,
+} from '../model/wal.ts';
+
+/** Which parts of the log are there, by names alone: nothing is read. */
+
+/** The part of the log that a piece holds, or null where its unit is no name for segments of this size. */
+export function rangeOf(piece: Pick<Piece, 'unit' | 'from' | 'to'>, unitBytes: number): WalRange | null {
+  const segment = parseSegmentName(piece.unit, unitBytes);
+  if (!segment || piece.to > unitBytes) return null;
+  const start = segmentStart(segment, unitBytes);
+  return { timeline: segment.timeline, start: start + BigInt(piece.from), end: start + BigInt(piece.to) };
+}
+
+function compareRanges(a: WalRange, b: WalRange): number {
+  if (a.timeline !== b.timeline) return a.timeline - b.timeline;
+  return a.start < b.start ? -1 : a.start > b.start ? 1 : 0;
+}
+
+/** Sorted, with those joined that touch or overlap. */
+export function joinRanges(ranges: readonly WalRange[]): WalRange[] {
+  const joined: { timeline: Timeline; start: Lsn; end: Lsn }[] = [];
+  for (const range of [...ranges].sort(compareRanges)) {
+    const last = joined.at(-1);
+    if (last?.timeline === range.timeline && range.start <= last.end) {
+      if (range.end > last.end) last.end = range.end;
+    } else joined.push({ ...range });
+  }
+  return joined;
+}
+
+/** The parts of the log that the pieces hold without a gap, sorted by timeline and position. */
+export function coverageOf(pieces: readonly Piece[], unitBytes: number): WalRange[] {
+  return joinRanges(pieces.flatMap((piece) => rangeOf(piece, unitBytes) ?? []));
+}
+
+/** What is missing between ranges of the same timeline, as sorted ranges. @param ranges of `coverageOf`. */
+export function gapsOf(ranges: readonly WalRange[]): WalRange[] {
+  return ranges.flatMap((range, at) => {
+    const next = ranges[at + 1];
+    return next?.timeline === range.timeline
+      ? [{ timeline: range.timeline, start: range.end, end: next.start }]
+      : [];
+  });
+}
+
+/** What is missing in [start, end) of a timeline. */
+export function missingIn(wanted: WalRange, ranges: readonly WalRange[]): WalRange[] {
+  const { timeline, end } = wanted;
+  const missing: WalRange[] = [];
+  let at = wanted.start;
+  for (const range of ranges) {
+    if (range.timeline !== timeline || range.end <= at || range.start >= end) continue;
+    if (range.start > at) missing.push({ timeline, start: at, end: range.start });
+    at = range.end;
+  }
+  if (at < end) missing.push({ timeline, start: at, end });
+  return missing;
+}
+
+/** Where the log that begins before or at `lsn` ends without a gap, or null where the byte before or at it is missing. */
+export function contiguousEnd(timeline: Timeline, lsn: Lsn, ranges: readonly WalRange[]): Lsn | null {
+  const range = ranges.find((each) => each.timeline === timeline && each.start <= lsn && lsn <= each.end);
+  return range?.end ?? null;
+}
+
+/** A timeline and the ancestors that its history file names, oldest first. */
+export interface TimelineHistory {
+  readonly timeline: Timeline;
+  readonly switches: readonly TimelineSwitch[];
+}
+
+/** The log from a position to where it ends without a gap on one timeline, by way of its ancestors. */
+export interface ReachablePath {
+  /** The last part's. */
+  readonly timeline: Timeline;
+  /** One after another: each begins where the one before was left. The first begins at the position asked for. */
+  readonly parts: readonly WalRange[];
+}
+
+/**
+ * Everything that a recovery which begins at a position can reach: on its own timeline first, then on each later
+ * one that branched off behind the position, as far as the log is there without a gap.
+ *
+ * The segment of a branching point exists on both timelines with the same bytes up to that point: either will do.
+ * @param ranges of `coverageOf`. @returns empty where the position itself is not covered.
+ */
+export function reachableFrom(
+  position: { readonly timeline: Timeline; readonly lsn: Lsn },
+  ranges: readonly WalRange[],
+  histories: readonly TimelineHistory[],
+  unitBytes: number,
+): ReachablePath[] {
+  const paths: ReachablePath[] = [];
+  const unit = BigInt(unitBytes);
+
+  /** @param end where the log of this timeline ends without a gap, or null where it does not hold `start`. */
+  function visit(before: readonly WalRange[], timeline: Timeline, start: Lsn, end: Lsn | null): void {
+    if (end !== null) paths.push({ timeline, parts: [...before, { timeline, start, end }] });
+    for (const { timeline: later, switches } of histories) {
+      const branch = switches.at(-1);
+      if (later <= timeline || branch?.timeline !== timeline || branch.end < start) continue;
+      const laterEnd = contiguousEnd(later, branch.end, ranges);
+      if (laterEnd === null) continue;
+      const segment = (branch.end / unit) * unit;
+      const laterHasSegment = contiguousEnd(later, segment, ranges) === laterEnd;
+      // Where nothing is needed before that segment, the earlier timeline need not be there at all.
+      const ownEnd = end ?? (start >= segment ? start : 0n);
+      if (ownEnd >= branch.end || (laterHasSegment && ownEnd >= segment))
+        visit([...before, { timeline, start, end: branch.end }], later, branch.end, laterEnd);
+    }
+  }
+
+  visit([], position.timeline, position.lsn, contiguousEnd(position.timeline, position.lsn, ranges));
+  return paths;
+}
