@@ -1,5 +1,6 @@
+export { pageScan, pageSum } from './page-checksum';
 export { polyFinal, polyInit, polyInput, polyKey, polyTag, polyUpdate } from './poly1305';
-export { rabinScan, rabinTables } from './rabin';
+export { rabinAverage, rabinScan, rabinTables } from './rabin';
 
 /** First address behind the module's own data. */
 export function heapBase(): usize {

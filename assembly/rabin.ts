@@ -11,7 +11,11 @@
  */
 
 const window: usize = 64;
-const cutMask: u64 = 0xfffff;
+
+/** Of 20 bits: as restic cuts. */
+let cutMask: u64 = 0xfffff;
+/** The part of the mask that lies in the third byte of the state. */
+let thirdByteMask: i8 = 0x7f;
 
 /**
  * Filled by the host:
@@ -29,6 +33,17 @@ const rows = memory.data(5 * 256, 64);
 /** Bytes of a lane. An odd multiple of a cache line, or all lanes would fall into the same cache set. */
 const laneBytesMax: usize = 65 * 64;
 const laneBytesMin: usize = 256;
+/** Lanes of finer cuts are shorter: what was scanned behind a cut is scanned again for the next one. */
+let laneBytesUsed: usize = laneBytesMax;
+
+/** A cut is where this many low bits are zero: 13 to 20. Holds for all later scans of this instance. */
+export function rabinAverage(bits: i32): void {
+  cutMask = (<u64>1 << bits) - 1;
+  const inThirdByte: i32 = (1 << (bits - 13)) - 1;
+  thirdByteMask = <i8>inThirdByte;
+  const laneBytes = ((<usize>1 << <usize>(bits - 10)) + 1) * 64;
+  laneBytesUsed = laneBytes < laneBytesMax ? laneBytes : laneBytesMax;
+}
 
 export function rabinTables(): usize {
   return tables;
@@ -174,7 +189,7 @@ function scanLanes(from: usize, laneBytes: usize): usize {
   const nibble = i8x16.splat(0x0f);
   const lowBits = i8x16.splat(0x07);
   const highBits = i8x16.splat(<i8>0xf8);
-  const seven = i8x16.splat(0x7f);
+  const third = i8x16.splat(thirdByteMask);
   let s0 = i8x16.splat(0);
   let s1 = i8x16.splat(0);
   let s2 = i8x16.splat(0);
@@ -229,7 +244,7 @@ function scanLanes(from: usize, laneBytes: usize): usize {
         v128.xor(v128.and(i16x8.shl(fresh, 3), highBits), lookup(32, staleLower, staleUpper)),
         lookup(0, lower, upper),
       );
-      least = i8x16.min_u(least, v128.or(v128.or(s0, s1), v128.and(s2, seven)));
+      least = i8x16.min_u(least, v128.or(v128.or(s0, s1), v128.and(s2, third)));
     }
     block = next;
     // A lane's first hit comes first in time, and a lower lane's hit lies before any of a higher lane.
@@ -257,7 +272,7 @@ export function rabinScan(from: usize, to: usize): usize {
   let at = from;
   while (to - at >= 16 * laneBytesMin) {
     const rest = ((to - at) >> 4) & ~15;
-    const laneBytes = rest < laneBytesMax ? rest : laneBytesMax;
+    const laneBytes = rest < laneBytesUsed ? rest : laneBytesUsed;
     cut = scanLanes(at, laneBytes);
     if (cut != 0) return cut;
     at += 16 * laneBytes;

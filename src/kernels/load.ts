@@ -28,6 +28,17 @@ export interface KernelExports {
   polyFinal(length: number): void;
   rabinTables(): number;
   rabinScan(from: number, to: number): number;
+  rabinAverage(bits: number): void;
+  pageSum(page: number, pageBytes: number, block: number): number;
+  pageScan(
+    input: number,
+    page: number,
+    pages: number,
+    pageBytes: number,
+    firstBlock: number,
+    notFromHigh: number,
+    notFromLow: number,
+  ): number;
 }
 
 declare const LIFEBOAT_BUNDLED: boolean | undefined;

@@ -5,6 +5,32 @@ import { chunkerDegree, degree, modulo, type Polynomial } from './polynomial.ts'
 export const chunkBytesMin = 512 * 1024;
 export const chunkBytesMax = 8 * 1024 * 1024;
 
+/** Where a chunker cuts. */
+export interface CutRule {
+  /** A chunk ends where this many low bits of the fingerprint are zero: 13 to 20, so 8 KiB to 1 MiB apart. */
+  readonly averageBits: number;
+  /** Bytes; at least 64. */
+  readonly chunkBytesMin: number;
+  readonly chunkBytesMax: number;
+}
+
+/** restic's: files are always cut so. */
+export const resticRule: CutRule = { averageBits: 20, chunkBytesMin, chunkBytesMax };
+
+/**
+ * For streams of records that change here and there, such as dumps of databases: a change costs one chunk, so
+ * that small chunks keep a repository from growing. The format takes blobs of any size.
+ * @param averageBytes a power of two from 8 KiB; from 1 MiB on restic's own rule.
+ * @throws RangeError for another size.
+ */
+export function fineRule(averageBytes: number): CutRule {
+  const averageBits = Math.log2(averageBytes);
+  if (!Number.isInteger(averageBits) || averageBits < 13)
+    throw new RangeError(`no rule cuts chunks of ${averageBytes} bytes on average`);
+  if (averageBits >= resticRule.averageBits) return resticRule;
+  return { averageBits, chunkBytesMin: averageBytes / 4, chunkBytesMax: averageBytes * 8 };
+}
+
 const windowBytes = 64;
 const inputBytesDefault = 16 * 1024 * 1024;
 const wasmPageBytes = 65536;
@@ -66,7 +92,11 @@ function fillTables(wasm: KernelExports, polynomial: Polynomial): void {
  * @param inputBytes size of `input`; at least twice the largest chunk lets a reader move data rarely
  * @throws RangeError for another degree
  */
-export function createChunker(polynomial: Polynomial, inputBytes: number = inputBytesDefault): Chunker {
+export function createChunker(
+  polynomial: Polynomial,
+  inputBytes: number = inputBytesDefault,
+  rule: CutRule = resticRule,
+): Chunker {
   if (degree(polynomial) !== chunkerDegree) {
     throw new RangeError(`chunker polynomial has degree ${degree(polynomial)}, not ${chunkerDegree}`);
   }
@@ -75,6 +105,7 @@ export function createChunker(polynomial: Polynomial, inputBytes: number = input
   const pagesNeeded = Math.ceil((inputAt + inputBytes) / wasmPageBytes);
   wasm.memory.grow(pagesNeeded - wasm.memory.buffer.byteLength / wasmPageBytes);
   fillTables(wasm, polynomial);
+  wasm.rabinAverage(rule.averageBits);
   const input = new Uint8Array(wasm.memory.buffer, inputAt, inputBytes);
 
   return {
@@ -83,13 +114,13 @@ export function createChunker(polynomial: Polynomial, inputBytes: number = input
       if (!(start >= 0 && start <= end && end <= inputBytes)) {
         throw new RangeError(`no data from ${start} to ${end} in an input of ${inputBytes} bytes`);
       }
-      const limit = Math.min(end, start + chunkBytesMax);
-      const from = Math.max(start + chunkBytesMin, scanned + 1);
+      const limit = Math.min(end, start + rule.chunkBytesMax);
+      const from = Math.max(start + rule.chunkBytesMin, scanned + 1);
       if (from <= limit) {
         const cut = wasm.rabinScan(inputAt + from, inputAt + limit);
         if (cut !== 0) return cut - inputAt;
       }
-      return isLast || limit === start + chunkBytesMax ? limit : -1;
+      return isLast || limit === start + rule.chunkBytesMax ? limit : -1;
     },
   };
 }

@@ -5,7 +5,14 @@ import type { ByteString } from '../core/bytestring.ts';
 /** How a file's content is cut into blobs. */
 export type Chunking =
   /** Rabin fingerprints, as restic cuts: for dumps and everything that may shift. */
-  | { readonly kind: 'content-defined' }
+  | {
+      readonly kind: 'content-defined';
+      /**
+       * Of streams: bytes of a chunk on average, a power of two from 8 KiB, for content of which a little changes
+       * here and there. Left out: restic's own rule.
+       */
+      readonly averageBytes?: number;
+    }
   /** Aligned pieces of a fixed size: for database files, whose pages change in place. */
   | {
       readonly kind: 'pages';
