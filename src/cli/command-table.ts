@@ -124,6 +124,15 @@ export const commandGroups: readonly CommandGroup[] = [
     },
   },
   {
+    title: 'Configuration',
+    members: {
+      config: {
+        summary: 'check or show the configuration file',
+        load: async () => (await import('./commands/config.ts')).command,
+      },
+    },
+  },
+  {
     title: 'About Lifeboat',
     members: {
       help: {

@@ -2,9 +2,9 @@ import { openAt } from '../app/connect.ts';
 import { LifeboatError } from '../core/errors.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
+import { locateRepository } from './configured.ts';
 import { flag, type OptionTable, text } from './options.ts';
 import { resolvePassword } from './password.ts';
-import { resolveRepositoryLocation } from './repository-location.ts';
 
 const both = (name: string): readonly string[] => [`LIFEBOAT_FROM_${name}`, `RESTIC_FROM_${name}`];
 
@@ -49,7 +49,7 @@ export interface FromValues {
 
 /** @throws LifeboatError `usage` where none is named, and as `openAt`. */
 export async function openFromRepository(
-  context: Pick<CommandContext, 'env' | 'stdin' | 'stderr' | 'output' | 'signal'>,
+  context: Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'output' | 'signal'>,
   values: FromValues,
 ): Promise<Repository> {
   const { fromRepo: repository, fromRepositoryFile: repositoryFile } = values;
@@ -59,13 +59,14 @@ export async function openFromRepository(
     throw new LifeboatError('usage', 'no repository to copy from was given', {
       hint: 'give --from-repo LOCATION or --from-repository-file FILE, or set LIFEBOAT_FROM_REPOSITORY',
     });
-  const location = await resolveRepositoryLocation({ repository, repositoryFile });
+  const { location, configured } = await locateRepository({ repository, repositoryFile }, context);
   const password = await resolvePassword(
     {
       passwordFile: values.fromPasswordFile,
       passwordCommand: values.fromPasswordCommand,
       insecureNoPassword: values.fromInsecureNoPassword,
       variables: both('PASSWORD'),
+      configured,
     },
     context,
     'enter password for source repository: ',

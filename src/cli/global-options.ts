@@ -12,10 +12,15 @@ const mebibyte = 1024 * 1024;
 
 /** Options that every command takes; names and meanings are restic's (internal/global/global.go). */
 export const globalOptionTable = {
+  config: text({
+    placeholder: 'FILE',
+    help: 'read the configuration from this file instead of ./lifeboat.yaml or /etc/lifeboat/lifeboat.yaml',
+    env: ['LIFEBOAT_CONFIG'],
+  }),
   repo: text({
     short: 'r',
     placeholder: 'LOCATION',
-    help: 'repository to back up to or restore from',
+    help: 'repository to back up to or restore from; also a name of the configuration',
     env: both('REPOSITORY'),
   }),
   'repository-file': text({

@@ -13,6 +13,8 @@ export interface PasswordSources {
   readonly passwordCommand: string | undefined;
   readonly insecureNoPassword: boolean;
   readonly variables: readonly string[];
+  /** Of the configuration; asked last, and not at all for a repository without a password. */
+  readonly configured?: (() => Promise<string>) | undefined;
 }
 
 export interface PasswordContext {
@@ -55,7 +57,7 @@ async function lookUp(sources: PasswordSources, context: PasswordContext): Promi
     const password = context.env[variable];
     if (password) return password;
   }
-  return null;
+  return sources.configured && !sources.insecureNoPassword ? sources.configured() : null;
 }
 
 async function fromFile(path: string): Promise<string> {

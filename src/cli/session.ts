@@ -2,8 +2,8 @@ import { openAt } from '../app/connect.ts';
 import { acquireLock } from '../repository/lock.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
+import { locateRepository } from './configured.ts';
 import { passwordVariables, resolvePassword } from './password.ts';
-import { resolveRepositoryLocation } from './repository-location.ts';
 
 /** What every command that works on a repository begins with: where it is, its password, its lock. */
 
@@ -11,8 +11,11 @@ type Context = Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'out
 
 /** @param dryRun open it so that nothing can be written. */
 export async function openSession(context: Context, dryRun = false): Promise<Repository> {
-  const location = await resolveRepositoryLocation(context.global);
-  const password = await resolvePassword({ ...context.global, variables: passwordVariables }, context);
+  const { location, configured } = await locateRepository(context.global, context);
+  const password = await resolvePassword(
+    { ...context.global, variables: passwordVariables, configured },
+    context,
+  );
   return openAt(location, password, { keyHint: context.global.keyHint, readOnly: dryRun });
 }
 

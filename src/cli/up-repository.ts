@@ -3,9 +3,9 @@ import { createAt, openAt, storageAt } from '../app/connect.ts';
 import { hasCode } from '../core/errors.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
+import { type LocatedRepository, locateRepository } from './configured.ts';
 import { type PasswordSources, passwordFromSources, passwordVariables, resolvePassword } from './password.ts';
 import { fileExists, writePrivateFile } from './private-file.ts';
-import { resolveRepositoryLocation } from './repository-location.ts';
 import { defaultRepository, generatePassword, keyFileOf } from './up-places.ts';
 
 export interface UpRepository {
@@ -20,18 +20,21 @@ export interface UpRepository {
 
 type Context = Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'output' | 'signal'>;
 
-async function locationOf({ global, env }: Context): Promise<string> {
-  if (!global.repository && !global.repositoryFile) return defaultRepository(env);
-  return resolveRepositoryLocation(global);
+/** Without a word from the user it is this user's own, whatever a configuration has. */
+async function locate(context: Context): Promise<LocatedRepository> {
+  const { global, env } = context;
+  if (global.repository || global.repositoryFile) return locateRepository(global, context);
+  return { location: defaultRepository(env), configured: undefined };
 }
 
 /** Says where the user keeps the password, without it. */
-function whereItIs({ global, env }: Context): string {
+function whereItIs({ global, env }: Context, configured: boolean): string {
   if (global.passwordFile) return `it is in the file ${global.passwordFile}`;
   if (global.passwordCommand) return 'a password command prints it';
   if (global.insecureNoPassword) return 'it is empty';
   const variable = passwordVariables.find((name) => env[name]);
-  return variable ? `it was given in the environment variable ${variable}` : 'it was typed in';
+  if (variable) return `it was given in the environment variable ${variable}`;
+  return configured ? 'the configuration says where it is' : 'it was typed in';
 }
 
 function keptPassword(keyFile: string): string | null {
@@ -46,14 +49,14 @@ function keptPassword(keyFile: string): string | null {
  */
 export async function openOrCreate(context: Context): Promise<UpRepository> {
   const { global, env, output } = context;
-  const location = await locationOf(context);
+  const { location, configured } = await locate(context);
   const keyFile = keyFileOf(location, env);
-  const sources: PasswordSources = { ...global, variables: passwordVariables };
+  const sources: PasswordSources = { ...global, variables: passwordVariables, configured };
   const given = await passwordFromSources(sources, context);
   const kept = given === null ? keptPassword(keyFile) : null;
   if (kept !== null) output.hide(kept);
 
-  const theirs = { whereItIs: whereItIs(context) };
+  const theirs = { whereItIs: whereItIs(context, configured !== undefined) };
   const ours = (password: string): UpRepository['password'] => ({ generated: password, keyFile });
   const known = given ?? kept;
   const options = { keyHint: global.keyHint };

@@ -1,4 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
@@ -16,7 +17,7 @@ export const configurationPlaces = ['lifeboat.yaml', '/etc/lifeboat/lifeboat.yam
 
 /**
  * The path of the configuration file: as given (--config), of LIFEBOAT_CONFIG, or the first that exists of
- * `configurationPlaces`. A named file is not looked at here.
+ * `configurationPlaces` and may be read. A named file is not looked at here.
  *
  * @returns an absolute path, or null where there is none.
  * @throws LifeboatError `configuration-invalid` for a file found that another user could have put there.
@@ -26,7 +27,8 @@ export async function findConfiguration(given: string | null, env: Environment):
   if (named) return resolve(named);
   for (const place of configurationPlaces) {
     const path = resolve(place);
-    const found = await stat(path).catch(() => null); // unreadable folders have none that could be used
+    const readable = access(path, constants.R_OK).then(() => stat(path));
+    const found = await readable.catch(() => null); // what this account may not read is not meant for it
     if (!found?.isFile()) continue;
     refuseForeign(path, found.uid);
     return path;
@@ -77,7 +79,7 @@ export async function loadConfiguration(given: string | null, env: Environment):
   if (path === null) {
     throw new LifeboatError(
       'configuration-missing',
-      `there is no configuration: neither --config nor LIFEBOAT_CONFIG name one, and neither ${configurationPlaces.join(' nor ')} exists`,
+      `there is no configuration: neither --config nor LIFEBOAT_CONFIG name one, and neither ${configurationPlaces.join(' nor ')} can be read`,
     );
   }
   const { configuration, problems } = await readConfiguration(path, env);

@@ -24,12 +24,12 @@ import { warmThreads } from '../../repository/workers/threads.ts';
 import { type BackupPrinter, createBackupPrinter } from '../backup-printer.ts';
 import { collectTargets, existingTargets } from '../backup-targets.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
+import { locateRepository } from '../configured.ts';
 import { excludeFilters, excludeOptions } from '../exclude-options.ts';
 import { parseWholeNumber } from '../option-values.ts';
 import { flag, type OptionTable, text, texts, value, valueOr, values } from '../options.ts';
 import { passwordVariables } from '../password.ts';
 import { progressIntervalMs } from '../progress.ts';
-import { resolveRepositoryLocation } from '../repository-location.ts';
 import { openSession, withSessionLock } from '../session.ts';
 import { lifeboatVersion } from '../version.ts';
 
@@ -131,7 +131,8 @@ function isNothing(fd: number): boolean {
 }
 
 /** @throws LifeboatError `usage` where options contradict each other. */
-function checkOptions({ options: given, args, global, env, stdin }: Context): void {
+async function checkOptions(context: Context): Promise<void> {
+  const { options: given, args, global, env, stdin } = context;
   const lists = [...given.filesFrom, ...given.filesFromVerbatim, ...given.filesFromRaw];
   const streamed = given.stdin || given.stdinFromCommand;
   const refuse = (message: string, hint: string): never => {
@@ -142,7 +143,8 @@ function checkOptions({ options: given, args, global, env, stdin }: Context): vo
     !global.passwordFile &&
     !global.insecureNoPassword &&
     !passwordVariables.some((variable) => env[variable]);
-  if (passwordIsAsked && (given.stdin || lists.includes('-')))
+  const wantsInput = given.stdin || lists.includes('-');
+  if (passwordIsAsked && wantsInput && !(await locateRepository(global, context)).configured)
     refuse(
       'standard input cannot give both the password and what is to be backed up',
       'give the password with --password-file or LIFEBOAT_PASSWORD',
@@ -235,7 +237,7 @@ async function retryRaced(attempt: () => Promise<BackupReport>, attemptsLeft: nu
 }
 
 async function run(context: Context): Promise<number> {
-  checkOptions(context);
+  await checkOptions(context);
   const { options: given, args, output, env, stdin } = context;
   const startedMs = performance.now();
   const streamed = given.stdin || given.stdinFromCommand;
@@ -248,7 +250,7 @@ async function run(context: Context): Promise<number> {
   const ahead = startLookahead(targets, selection);
   try {
     // A first backup keeps every thread busy; they load while the key is derived. A later one may need none.
-    if (looksNew(await resolveRepositoryLocation(context.global))) warmThreads();
+    if (looksNew((await locateRepository(context.global, context)).location)) warmThreads();
     const repository = await openSession(context, given.dryRun);
     const locking = given.dryRun ? { ...context, global: { ...context.global, noLock: true } } : context;
     const attempt = (): Promise<BackupReport> =>

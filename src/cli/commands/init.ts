@@ -2,10 +2,10 @@ import { createAt } from '../../app/connect.ts';
 import { LifeboatError } from '../../core/errors.ts';
 import { newestVersion } from '../../repository/config.ts';
 import { defineCommand } from '../command.ts';
+import { locateRepository } from '../configured.ts';
 import { fromOptions, openFromRepository } from '../from-repository.ts';
 import { flag, valueOr } from '../options.ts';
 import { passwordVariables, resolveNewPassword } from '../password.ts';
-import { resolveRepositoryLocation } from '../repository-location.ts';
 
 const versionsByName: Readonly<Record<string, 1 | 2>> = {
   '1': 1,
@@ -53,9 +53,12 @@ export const command = defineCommand({
         hint: 'add --copy-chunker-params, or leave out --from-repo',
       });
     }
-    const location = await resolveRepositoryLocation(global);
+    const { location, configured } = await locateRepository(global, context);
     const source = copies ? await openFromRepository(context, options) : null;
-    const password = await resolveNewPassword({ ...global, variables: passwordVariables }, context);
+    const password = await resolveNewPassword(
+      { ...global, variables: passwordVariables, configured },
+      context,
+    );
     if (password === '' && !global.insecureNoPassword) {
       throw new LifeboatError('usage', 'the password is empty', {
         hint: 'give --insecure-no-password if anyone may open the repository',
