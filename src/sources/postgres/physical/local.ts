@@ -21,7 +21,6 @@ import { readControlFile, systemIdentifierOf } from './control-file.ts';
 import { manifestEntry, manifestOf, smallFile } from './manifest.ts';
 import type { PhysicalBackupOptions } from './options.ts';
 import {
-  blocksPerFile,
   holdWal,
   listDatabases,
   serverTime,
@@ -58,7 +57,6 @@ export async function* localEntries(
   const { source } = options;
   await options.archiving?.prove(session, server);
   const versionFolder = await tablespaceVersionFolder(session, server);
-  const fileBlocks = await blocksPerFile(session);
   const held = await holdWal(session, `lifeboat_backup_${process.pid}`);
   if (held) run.warning(`WAL cannot be held back with a replication slot during the backup: ${held}`);
   const startTime = await serverTime(session);
@@ -77,7 +75,7 @@ export async function* localEntries(
   const chunkingOf = ({ segment }: FoundEntry): Chunking => {
     if (segment === null) return contentDefined;
     const check = server.dataChecksums
-      ? ({ kind: 'postgres', firstBlock: segment * fileBlocks, notFrom: start } as const)
+      ? ({ kind: 'postgres', firstBlock: segment * server.relationSegmentBlocks, notFrom: start } as const)
       : null;
     return { kind: 'pages', chunkBytes, pageBytes: server.blockBytes, check };
   };

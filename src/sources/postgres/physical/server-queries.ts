@@ -14,7 +14,7 @@ export function checkServerVersion(facts: ServerFacts): void {
   if (facts.versionNumber >= oldestServer) return;
   throw new LifeboatError(
     'source-unreadable',
-    `physical backups need PostgreSQL 13 or newer; this server is ${Math.floor(facts.versionNumber / 10000)}`,
+    `physical backups need PostgreSQL 13 or newer; this server is ${facts.major}`,
     { hint: 'set `method: logical` for this source, or upgrade the server' },
   );
 }
@@ -39,15 +39,7 @@ export async function tablespaceVersionFolder(session: SqlSession, facts: Server
   const [row] = await session.query<{ catalog: string }>(
     'select catalog_version_no::text as catalog from pg_catalog.pg_control_system()',
   );
-  return `PG_${Math.floor(facts.versionNumber / 10000)}_${row!.catalog}`;
-}
-
-/** Blocks in a full file of a relation: 131,072 unless the server was built otherwise. */
-export async function blocksPerFile(session: SqlSession): Promise<number> {
-  const [row] = await session.query<{ blocks: string }>(
-    `select setting as blocks from pg_catalog.pg_settings where name = 'segment_size'`,
-  );
-  return Number(row!.blocks);
+  return `PG_${facts.major}_${row!.catalog}`;
 }
 
 /**
