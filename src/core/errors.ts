@@ -184,6 +184,37 @@ export const errorRegistry = {
     true,
     'end the other receiver that uses this replication slot, or give this one another slot',
   ),
+  'recovery-backup-missing': kind(
+    1,
+    false,
+    'take a backup with `lifeboat backup --source NAME`; `lifeboat snapshots` lists those that exist',
+  ),
+  'recovery-target-too-early': kind(
+    1,
+    false,
+    '`lifeboat windows` shows the points that can be recovered; choose one of them',
+  ),
+  'recovery-target-unreachable': kind(
+    1,
+    false,
+    '`lifeboat windows` shows the points that can be recovered, and how to close gaps',
+  ),
+  'recovery-timeline': kind(
+    1,
+    false,
+    'choose a timeline with --timeline; `lifeboat windows` shows which there are',
+  ),
+  'recovery-target-not-empty': kind(
+    1,
+    false,
+    'name an empty folder with --target, or the data directory of this very cluster to restore in place',
+  ),
+  'recovery-server-running': kind(1, false, 'stop the server, or let it be stopped with --stop-server'),
+  'recovery-failed': kind(
+    1,
+    true,
+    "read the server's message; when its cause is gone, run the same restore again",
+  ),
   'tool-missing': kind(
     1,
     false,
