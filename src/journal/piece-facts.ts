@@ -4,7 +4,7 @@ import { sha256Hex } from './frame.ts';
 
 /** What the writer of a piece knows; the rest follows from its bytes. */
 export type GivenFacts = Pick<PieceFacts, 'unit' | 'from' | 'unitBytes'> &
-  Partial<Pick<PieceFacts, 'firstCommitMs' | 'lastCommitMs' | 'sentMs' | 'storedAt'>>;
+  Partial<Pick<PieceFacts, 'sha256' | 'firstCommitMs' | 'lastCommitMs' | 'sentMs' | 'storedAt'>>;
 
 /** PostgreSQL's limits (IsValidWalSegSize): a power of two from 1 MiB to 1 GiB. */
 const unitBytesMax = 2 ** 30;
@@ -31,7 +31,7 @@ export function completeFacts(
     from,
     to,
     unitBytes,
-    sha256: sha256Hex(bytes),
+    sha256: given.sha256 ?? sha256Hex(bytes),
     firstCommitMs: given.firstCommitMs ?? null,
     lastCommitMs: given.lastCommitMs ?? null,
     sentMs: given.sentMs ?? null,
