@@ -12,6 +12,7 @@ import { checkPages, checkRelations, readState } from './database.ts';
 import { schemaSql } from './entry.ts';
 import { transactionEnds } from './history.ts';
 import { attemptsOf, commitsUpTo, disagreements, type Path, problemsOf, stateAfter } from './oracle.ts';
+import { createWorld } from './world.ts';
 
 const settings = { track_commit_timestamp: 'on', wal_keep_size: '4GB', max_wal_size: '64MB' };
 
@@ -75,5 +76,40 @@ describe('the ledger, recovered by PostgreSQL alone', { skip: missingServer('deb
     assert.match(problemsOf(expected, await readState(recovered.url)).join('\n'), /client 2 .* is missing/);
     await recovered.stop();
     await checkPages(recovered.bin, restored);
+  });
+
+  test('is what the oracle expects of a standby that took over, without what was lost with the primary', async () => {
+    await using clearing = new AsyncDisposableStack();
+    const world = await createWorld(1);
+    clearing.defer(() => world.destroy());
+    const clients = startClients({
+      count: 4,
+      url: () => world.primary().url,
+      file: join(world.primary().folder, 'ledger.jsonl'),
+      pauseMsMax: 5,
+      payloadBytesMax: 2000,
+      name: 'native failover',
+    });
+    clearing.defer(() => clients.stop());
+    await clients.progress(50);
+    await world.crash();
+    await clients.progress(20);
+    await world.cutStandbyOff();
+    await clients.progress(20);
+    await world.failOver();
+    await clients.progress(50);
+    await clients.stop();
+
+    const ends = await world.ends();
+    const attempts = clients.attempts();
+    assert.deepEqual(disagreements(ends, attempts), []);
+    const kept = attemptsOf(commitsUpTo(ends, world.path(), { kind: 'latest' }), attempts);
+    assert.deepEqual(problemsOf(stateAfter(kept), await readState(world.primary().url)), []);
+    const lost = attempts.filter((attempt) => attempt.acknowledged && !kept.includes(attempt));
+    assert.ok(lost.length >= 20, `${lost.length} lost`);
+    const afterFork = kept.find(({ timeline }) => timeline === 2)?.acknowledged?.behind;
+    assert.ok(afterFork);
+    const record = await world.recordFrom(afterFork);
+    assert.ok(record !== null && record >= afterFork);
   });
 });
