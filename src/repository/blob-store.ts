@@ -16,6 +16,8 @@ import type {
   FileOutcome,
   FinishedPack,
   Jobs,
+  PageBatch,
+  PageBatchOutcome,
   StoredCounts,
 } from './workers/protocol.ts';
 
@@ -29,8 +31,10 @@ export interface BlobStore {
   readonly index: BlobIndex;
   /** Stores the content of files of up to `largeFileBytes`. */
   saveFiles(batch: FileBatch): Promise<FileBatchOutcome>;
-  /** Stores the content of one large file, its chunks on all workers at once. */
-  saveLargeFile(path: string | Uint8Array): Promise<LargeFileOutcome>;
+  /** Stores pieces of files cut at fixed multiples. */
+  savePages(batch: PageBatch): Promise<PageBatchOutcome>;
+  /** Stores the content of one large file up to `end`, its chunks on all workers at once. */
+  saveLargeFile(path: string | Uint8Array, end?: number): Promise<LargeFileOutcome>;
   /** Stores one blob of data. */
   saveData(bytes: Uint8Array): Promise<Id>;
   /** Stores a tree. The ID is known at once; storing goes on behind, and a failure shows in `finish`. */
@@ -201,13 +205,23 @@ export function openBlobStore(
         throw firstFailure(error);
       }
     },
-    async saveLargeFile(path) {
+    async savePages(batch) {
+      try {
+        const outcome = await pool.run('pages', batch);
+        count(outcome.stored, 'dataBlobs');
+        return outcome;
+      } catch (error) {
+        throw firstFailure(error);
+      }
+    },
+    async saveLargeFile(path, end) {
       try {
         const parts: Promise<ChunksOutcome>[] = [];
         let start = 0;
         let problem: LargeFileOutcome['problem'] = null;
         for (let ended = false; !ended; ) {
-          const scan = await pool.run('scan', { path, start, bytesMax: scanBytes });
+          const input = { path, start, bytesMax: scanBytes, ...(end === undefined ? {} : { end }) };
+          const scan = await pool.run('scan', input);
           problem ??= scan.problem;
           ended = scan.ended;
           const { cuts } = scan;

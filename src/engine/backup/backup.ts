@@ -3,6 +3,7 @@ import { type ByteString, toText } from '../../core/bytestring.ts';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import type { Id } from '../../model/id.ts';
 import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../../model/snapshot.ts';
+import type { DamagedPage, EntrySource } from '../../model/source-entry.ts';
 import { formatMilliseconds } from '../../model/time.ts';
 import {
   anySnapshot,
@@ -10,7 +11,7 @@ import {
   matchesFilter,
   type SnapshotFilter,
 } from '../../policy/snapshot-selection.ts';
-import { openBlobReader } from '../../repository/blob-reader.ts';
+import { type BlobReader, openBlobReader } from '../../repository/blob-reader.ts';
 import { type BlobStore, openBlobStore } from '../../repository/blob-store.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
 import { holdsConfig, type Repository } from '../../repository/repository.ts';
@@ -19,6 +20,7 @@ import type { Compression } from '../../repository/workers/protocol.ts';
 import { type Lookahead, noLookahead } from '../../sources/files/lookahead.ts';
 import { targetTree } from '../../sources/files/targets.ts';
 import { archive, type Selection } from './archive.ts';
+import { type ArchiveEntriesResult, archiveEntries } from './archive-entries.ts';
 import { archiveStream, type StreamSource } from './archive-stream.ts';
 import type { BackupCounts, BackupEvents } from './events.ts';
 import { absolutePath } from './selection.ts';
@@ -42,8 +44,11 @@ export interface ParentRule {
 }
 
 export interface BackupRequest {
-  /** Files and folders, or one stream. */
-  readonly source: { readonly paths: readonly ByteString[] } | { readonly stream: StreamSource };
+  /** Files and folders, one stream, or what a source yields entry by entry. */
+  readonly source:
+    | { readonly paths: readonly ByteString[] }
+    | { readonly stream: StreamSource }
+    | { readonly entries: EntrySource };
   readonly selection: Selection;
   /** null: read every file again. */
   readonly parent: ParentRule | null;
@@ -77,6 +82,8 @@ export interface BackupReport {
   readonly summary: SnapshotSummary;
   /** Items that could not be read, vanished or changed while they were read. */
   readonly problems: number;
+  /** Pages of database files whose checksum is wrong; stored as they are. */
+  readonly damagedPages: readonly DamagedPage[];
 }
 
 /** Now, with what finer digits the clock has. */
@@ -112,7 +119,12 @@ function summarize(counts: BackupCounts, store: BlobStore, start: number, end: n
 /** Snapshots store paths as text; bytes that are no UTF-8 become U+FFFD, as in restic. */
 function snapshotPaths(request: BackupRequest): string[] {
   if ('stream' in request.source) return [`/${request.source.stream.name.replace(/^\/+/, '')}`];
+  if ('entries' in request.source) return [...request.source.entries.paths];
   return request.source.paths.map((path) => toText(absolutePath(path, request.workingDirectory)));
+}
+
+function snapshotTags({ source, tags }: BackupRequest): string[] {
+  return [...new Set([...tags, ...('entries' in source ? source.entries.tags() : [])])];
 }
 
 function describeSnapshot(
@@ -122,6 +134,7 @@ function describeSnapshot(
   startMs: number,
 ): Snapshot {
   const user = userInfo();
+  const tags = snapshotTags(request);
   return {
     time: formatMilliseconds(request.timeMs ?? startMs),
     ...(parent ? { parent: parent.id } : {}),
@@ -132,9 +145,41 @@ function describeSnapshot(
     uid: user.uid,
     gid: user.gid,
     ...(request.excludes.length > 0 ? { excludes: [...request.excludes] } : {}),
-    ...(request.tags.length > 0 ? { tags: [...request.tags] } : {}),
+    ...(tags.length > 0 ? { tags } : {}),
     program_version: request.program,
   };
+}
+
+async function archiveSource(
+  repository: Repository,
+  store: BlobStore,
+  reader: BlobReader,
+  request: BackupRequest,
+  parent: StoredSnapshot | null,
+  startMs: number,
+): Promise<ArchiveEntriesResult> {
+  const { source, events, signal } = request;
+  const parentTree = parent?.tree ?? null;
+  if ('entries' in source) {
+    const polynomial = repository.config.chunkerPolynomial;
+    return archiveEntries(source.entries, store, reader, { parentTree, polynomial, signal, events });
+  }
+  if ('stream' in source) {
+    const timeMs = request.timeMs ?? startMs;
+    const stored = await archiveStream(source.stream, repository, store, timeMs, events, signal);
+    return { ...stored, damagedPages: [] };
+  }
+  const stored = await archive(targetTree(source.paths), store, reader, {
+    selection: request.selection,
+    parentTree,
+    ignoreInode: request.ignoreInode,
+    ignoreCtime: request.ignoreCtime,
+    withAtime: request.withAtime,
+    lookahead: request.lookahead ?? noLookahead,
+    signal,
+    events,
+  });
+  return { ...stored, damagedPages: [] };
 }
 
 /**
@@ -163,36 +208,24 @@ export async function runBackup(
   const cancelWorkers = (): void => store.pool.cancel();
   request.signal.addEventListener('abort', cancelWorkers, { once: true });
   try {
-    const { tree, counts } =
-      'stream' in request.source
-        ? await archiveStream(
-            request.source.stream,
-            repository,
-            store,
-            request.timeMs ?? startMs,
-            events,
-            request.signal,
-          )
-        : await archive(targetTree(request.source.paths), store, reader, {
-            selection: request.selection,
-            parentTree: parent?.tree ?? null,
-            ignoreInode: request.ignoreInode,
-            ignoreCtime: request.ignoreCtime,
-            withAtime: request.withAtime,
-            lookahead: request.lookahead ?? noLookahead,
-            signal: request.signal,
-            events,
-          });
+    const { tree, counts, damagedPages } = await archiveSource(
+      repository,
+      store,
+      reader,
+      request,
+      parent,
+      startMs,
+    );
     await store.finish();
     request.signal.throwIfAborted();
     const summary = summarize(counts, store, startMs, nowMs());
     if (request.skipIfUnchanged && parent?.tree === tree) {
-      return { snapshotId: null, tree, parent, summary, problems: counts.problems };
+      return { snapshotId: null, tree, parent, summary, problems: counts.problems, damagedPages };
     }
     const snapshot = { ...describeSnapshot(request, tree, parent, startMs), summary };
     await refuseVanished(repository);
     const snapshotId = await saveSnapshot(repository, snapshot);
-    return { snapshotId, tree, parent, summary, problems: counts.problems };
+    return { snapshotId, tree, parent, summary, problems: counts.problems, damagedPages };
   } catch (error) {
     if (request.signal.aborted && request.signal.reason instanceof LifeboatError) throw request.signal.reason;
     if (!request.signal.aborted) throw error;

@@ -11,6 +11,8 @@ export interface BackupEvents {
   item?(path: ByteString, node: TreeNode, status: ItemStatus, costs: ItemCosts): void;
   /** Something was left out as asked. */
   excluded?(path: ByteString): void;
+  /** A source said how much there is to do. */
+  expected?(files: number, bytes: number): void;
   /** Called often; cheap to ignore. */
   progress?(state: BackupProgress): void;
 }

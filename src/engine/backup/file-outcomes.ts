@@ -1,10 +1,10 @@
 import type { ByteString } from '../../core/bytestring.ts';
 import { errnoOf } from '../../core/errors.ts';
-import type { Id } from '../../model/id.ts';
 import { typeOfStatMode } from '../../model/mode.ts';
 import type { TreeNode } from '../../model/node.ts';
 import type { FileOutcome } from '../../repository/workers/protocol.ts';
 import { type FileStat, statEntry } from '../../sources/files/stat.ts';
+import { contentIds } from './content-ids.ts';
 import { factsOf, type QueuedFile, sameFacts } from './file-queue.ts';
 import { createLinkedFiles } from './linked-files.ts';
 import type { Tally } from './tally.ts';
@@ -61,13 +61,6 @@ const replacedCodes = new Set([
 export const isGone = (error: unknown): boolean =>
   errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR';
 
-function contentOf(ids: Uint8Array): Id[] {
-  const hex = Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength).toString('hex');
-  const content: Id[] = [];
-  for (let at = 0; at < hex.length; at += 64) content.push(hex.slice(at, at + 64) as Id);
-  return content;
-}
-
 export function createFileOutcomes({ tally, nodeOf, enqueue }: FileOutcomesOptions): FileOutcomes {
   const linked = createLinkedFiles<SavedFile>();
 
@@ -104,7 +97,7 @@ export function createFileOutcomes({ tally, nodeOf, enqueue }: FileOutcomesOptio
     nodeOf(path, node.name, stat, previous, explicit);
 
   function keep(file: SavedFile, node: TreeNode, outcome: FileOutcome): void {
-    node.content = contentOf(outcome.content!);
+    node.content = contentIds(outcome.content!);
     if (outcome.size === 0) delete node.size;
     else node.size = outcome.size;
     const { newBytes, packedBytes: storedBytes } = outcome;

@@ -1,9 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { closeSync, readSync, type Stats } from 'node:fs';
 import { type ByteString, toPath } from '../../core/bytestring.ts';
-import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
-import { checksum } from '../../kernels/checksum.ts';
+import { LifeboatError } from '../../core/errors.ts';
 import { type Chunker, createChunker } from '../../kernels/rabin.ts';
-import { sha256 } from '../../kernels/sha256.ts';
 import type { BlobTable } from '../index/table.ts';
 import type { BlobEncoder } from './blob-encoder.ts';
 import { createIdList, type IdList } from './id-list.ts';
@@ -18,6 +16,8 @@ import {
   type ScanOutcome,
   type StoredCounts,
 } from './protocol.ts';
+import { isSystemError, openSource, problemOf, readFully, regularFile } from './source-file.ts';
+import { createChunkStore, newCounter, type StoredCounter } from './store-chunk.ts';
 
 /** Reading files and storing what is new in them. */
 
@@ -29,28 +29,14 @@ const inputBytes = 9 * 1024 * 1024;
 /** Data is moved to the front of the input once it would reach beyond this, so that little memory is touched. */
 const inputUsedBytes = 4 * 1024 * 1024;
 
-/**
- * O_NONBLOCK: a file that was replaced by a fifo since it was listed must not hang the backup.
- * O_NOFOLLOW: nor may a symbolic link lead the backup elsewhere.
- */
-const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-
 export interface FileReader {
   files(batch: FileBatch): FileBatchOutcome;
-  scan(path: string | Uint8Array, start: number, bytesMax: number): ScanOutcome;
+  /** @param end the file counts as ended there, however long it has become. */
+  scan(path: string | Uint8Array, start: number, bytesMax: number, end?: number): ScanOutcome;
   chunks(path: string | Uint8Array, cuts: Float64Array): ChunksOutcome;
   /** Stores one blob of data given as bytes. */
   data(bytes: Uint8Array): { id: Uint8Array; stored: StoredCounts };
 }
-
-interface Counter {
-  blobs: number;
-  bytes: number;
-  packedBytes: number;
-}
-
-const newCounter = (): Counter => ({ blobs: 0, bytes: 0, packedBytes: 0 });
-const problemOf = (error: unknown): FileProblem => ({ code: errnoOf(error), message: messageOf(error) });
 
 /** Files above this size are not read twice, should they change while they are read. */
 const rereadBytesMax = 32 * 1024 * 1024;
@@ -67,24 +53,8 @@ function isUnchanged(stat: Stats, read: number, size: number, mtimeMs: number, c
   );
 }
 
-/** System errors are named ENOENT and the like; our own errors and defects are not. */
-function isSystemError(error: unknown): boolean {
-  return /^E[A-Z0-9]+$/.test(errnoOf(error));
-}
-
 function asPath(path: string | Uint8Array): string | Buffer {
   return typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength);
-}
-
-/** Reads until the buffer is full or the file ends. */
-function readFully(fd: number, target: Uint8Array, position: number | null): number {
-  let done = 0;
-  while (done < target.length) {
-    const n = readSync(fd, target, done, target.length - done, position === null ? null : position + done);
-    if (n === 0) break;
-    done += n;
-  }
-  return done;
 }
 
 export function createFileReader(
@@ -98,21 +68,7 @@ export function createFileReader(
   const chunker = (): Chunker => (chunkerMade ??= createChunker(polynomial, inputBytes));
   /** Small files never reach the chunker and its memory. */
   const small = Buffer.allocUnsafeSlow(chunkBytesMin + 1);
-  const id = Buffer.allocUnsafeSlow(32);
-
-  function storeChunk(bytes: Uint8Array, ids: IdList, counter: Counter): void {
-    // Taken before the hash: if the bytes change between the two, what is stored will not match it.
-    const sum = checksum(bytes);
-    sha256(bytes, id);
-    ids.push(id);
-    const entry = table.claim('data', id);
-    if (entry >= 0) {
-      counter.packedBytes += encoder.store('data', id, entry, bytes, sum);
-      counter.blobs++;
-      counter.bytes += bytes.length;
-    }
-    progress(bytes.length);
-  }
+  const storeChunk = createChunkStore(table, encoder, progress);
 
   const stopIfCancelled = (): void => {
     if (Atomics.load(control, 0) !== 0) throw new LifeboatError('cancelled', 'the backup was cancelled');
@@ -120,12 +76,13 @@ export function createFileReader(
 
   /**
    * Cuts a file from its descriptor's position on. `onChunk` gets the bytes of each chunk and its end as an
-   * offset from there, and says whether to go on. Returns whether the file's end was reached.
+   * offset from there, and says whether to go on. Returns whether the file's end, or `to`, was reached.
    */
   function cutFile(
     fd: number,
     onChunk: (bytes: Uint8Array, end: number) => boolean,
-    from: number | null,
+    from: number,
+    to = Number.POSITIVE_INFINITY,
   ): boolean {
     const { input } = chunker();
     let start = 0;
@@ -153,21 +110,14 @@ export function createFileReader(
         scanned = held;
         start = 0;
       }
-      const n = readFully(fd, input.subarray(held, held + readBytes), position);
-      if (position !== null) position += n;
+      const n = readFully(fd, input.subarray(held, held + Math.min(readBytes, to - position)), position);
+      position += n;
       ended = n < readBytes;
       held += n;
     }
   }
 
-  /** What replaced the file since it was listed may never end. */
-  function regularFile(fd: number): Stats {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) throw Object.assign(new Error('is no regular file any more'), { code: 'ESTALE' });
-    return stat;
-  }
-
-  function storeWhole(fd: number, ids: IdList, counter: Counter): number {
+  function storeWhole(fd: number, ids: IdList, counter: StoredCounter): number {
     regularFile(fd);
     let size = 0;
     cutFile(
@@ -183,7 +133,7 @@ export function createFileReader(
   }
 
   /** Returns the bytes read. */
-  function readContent(fd: number, expected: number, ids: IdList, counter: Counter): number {
+  function readContent(fd: number, expected: number, ids: IdList, counter: StoredCounter): number {
     if (expected > chunkBytesMin) return storeWhole(fd, ids, counter);
     // One byte more than expected: a file that ends where it should needs no second read to know it.
     const n = readSync(fd, small, 0, expected + 1, 0);
@@ -202,7 +152,7 @@ export function createFileReader(
     facts: Float64Array,
     at: number,
     ids: IdList,
-    counter: Counter,
+    counter: StoredCounter,
     outcome: Float64Array,
     to: number,
   ): number {
@@ -237,13 +187,13 @@ export function createFileReader(
     facts: Float64Array,
     at: number,
     ids: IdList,
-    counter: Counter,
+    counter: StoredCounter,
     outcome: Float64Array,
     to: number,
   ): void {
     const blobsBefore = ids.count();
     const { bytes, packedBytes } = counter;
-    const fd = openSync(path, openFlags);
+    const fd = openSource(path);
     try {
       outcome[to + 1] = storeContent(fd, facts, at, ids, counter, outcome, to);
       outcome[to] = ids.count() - blobsBefore;
@@ -281,17 +231,17 @@ export function createFileReader(
       return { ids: ids.bytes(), facts: outcome, problems, stored: counter };
     },
 
-    scan(path, start, bytesMax) {
+    scan(path, start, bytesMax, end) {
       const cuts: number[] = [start];
       try {
-        const fd = openSync(asPath(path), openFlags);
+        const fd = openSource(asPath(path));
         try {
           regularFile(fd);
-          const onChunk = (_: Uint8Array, end: number): boolean => {
-            cuts.push(start + end);
-            return end < bytesMax;
+          const onChunk = (_: Uint8Array, bytes: number): boolean => {
+            cuts.push(start + bytes);
+            return bytes < bytesMax;
           };
-          const ended = cutFile(fd, onChunk, start);
+          const ended = cutFile(fd, onChunk, start, end);
           return { cuts: Float64Array.from(cuts), ended, problem: null };
         } finally {
           closeSync(fd);
@@ -306,7 +256,7 @@ export function createFileReader(
       const counter = newCounter();
       const ids = createIdList(cuts.length);
       try {
-        const fd = openSync(asPath(path), openFlags);
+        const fd = openSource(asPath(path));
         try {
           for (let n = 0; n + 1 < cuts.length; n++) {
             stopIfCancelled();
