@@ -68,6 +68,8 @@ export interface LogicalManifest {
   /** False where the role may not read them; why is in `globalsProblem`. */
   readonly globals: boolean;
   readonly globalsProblem: string | null;
+  /** Whether globals.sql has the passwords of roles, as hashes. */
+  readonly rolePasswords: boolean;
   readonly databases: readonly {
     readonly name: string;
     /** Path in the snapshot below /NAME/. */
@@ -77,7 +79,28 @@ export interface LogicalManifest {
     readonly encoding: string;
     readonly collate: string;
     readonly ctype: string;
+    /** `c` libc, `i` ICU, `b` built in (pg_database.datlocprovider); before PostgreSQL 15 always `c`. */
+    readonly localeProvider: string;
+    /** Of ICU and the built-in provider. */
+    readonly locale: string | null;
+    readonly icuRules: string | null;
+    readonly comment: string | null;
+    /** -1 for no limit. */
+    readonly connectionLimit: number;
+    /** null where they are what a new database has. */
+    readonly grants:
+      | readonly { readonly grantee: string; readonly privilege: string; readonly grantable: boolean }[]
+      | null;
+    /** Of ALTER DATABASE … SET, and of ALTER ROLE … IN DATABASE … SET where a role is named. */
+    readonly settings: readonly { readonly role: string | null; readonly name: string; readonly value: string }[];
+    /** Just before its dump began, RFC 3339: the dump holds what was committed until then. */
+    readonly dumpTime: string;
+    /** Bytes of the dump. */
     readonly bytes: number;
+    /** On the server, indexes included. */
+    readonly databaseBytes: number;
+    /** Bytes of a chunk on average; the next backup keeps it where it can, so that blobs stay the same. */
+    readonly chunkBytes: number;
   }[];
   readonly schemaOnly: boolean;
   readonly includeSchemas: readonly string[];
@@ -104,3 +127,5 @@ export function tagValue(tags: readonly string[] | undefined, key: string): stri
   const tag = tags?.find((each) => each.startsWith(`${key}=`));
   return tag === undefined ? null : tag.slice(key.length + 1);
 }
+
+export type LogicalDatabase = LogicalManifest['databases'][number];
