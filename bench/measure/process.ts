@@ -8,6 +8,8 @@ export interface Command {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Whose rights it runs with; the bench's own where absent. */
+  readonly account?: { readonly uid: number; readonly gid: number };
   /** Exit statuses that are no failure; default 0 only. */
   readonly statusesAllowed?: readonly number[];
 }
@@ -58,7 +60,7 @@ function reasonIn(stderr: string, stdout: string): string {
  * @throws NotMeasured when it cannot be started, fails, or takes longer than `commandSecondsMax`.
  */
 export function measure(command: Command): Promise<Measurement> {
-  const { file, args, env, cwd, statusesAllowed = [0] } = command;
+  const { file, args, env, cwd, account, statusesAllowed = [0] } = command;
   const name = [file.slice(file.lastIndexOf('/') + 1), args.find((argument) => !argument.startsWith('-'))]
     .filter((part) => part !== undefined)
     .join(' ');
@@ -67,6 +69,7 @@ export function measure(command: Command): Promise<Measurement> {
     const child = spawn(file, args, {
       env: { ...neutralEnvironment(), ...env },
       cwd,
+      ...account,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
