@@ -18,7 +18,7 @@ import type { SqlSession } from '../connection/session.ts';
 import { parseBackupLabel } from './backup-label.ts';
 import { chunkBytesFor } from './chunk-size.ts';
 import { readControlFile, systemIdentifierOf } from './control-file.ts';
-import { manifestEntry, manifestOf, smallFile } from './manifest.ts';
+import { manifestEntry, manifestOf, smallFile, topFolders } from './manifest.ts';
 import type { PhysicalBackupOptions } from './options.ts';
 import {
   holdWal,
@@ -90,14 +90,7 @@ export async function* localEntries(
     ...owner,
     mtimeNs: rootStat.mtimeNs,
   };
-  for (const { oid } of tablespaces)
-    yield {
-      path: bytesOfText(`${source}/tablespaces/${oid}`),
-      type: 'dir',
-      permissions: 0o700,
-      ...owner,
-      mtimeNs: rootStat.mtimeNs,
-    };
+  yield* topFolders(source, tablespaces, owner);
 
   const linked = new Set(tablespaces.map(({ oid }) => oid));
   // The largest first, so that no worker is left alone with one at the end.

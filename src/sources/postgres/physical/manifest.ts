@@ -86,3 +86,16 @@ export function manifestEntry(manifest: PhysicalManifest, owner: { uid: number; 
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
   return smallFile(`${manifest.source}/.lifeboat/manifest.json`, Buffer.from(text, 'utf8'), owner);
 }
+
+/** The folders of a snapshot above the data: they belong to the account of the data, as all below them does. */
+export function* topFolders(
+  source: string,
+  tablespaces: readonly { readonly oid: number }[],
+  owner: { readonly uid: number; readonly gid: number },
+): Generator<SourceEntry> {
+  const above = tablespaces.length > 0 ? ['', '/tablespaces'] : [''];
+  const paths = [...above, '/.lifeboat', ...tablespaces.map(({ oid }) => `/tablespaces/${oid}`)];
+  const mtimeNs = BigInt(Date.now()) * 1_000_000n;
+  for (const path of paths)
+    yield { path: bytesOfText(`${source}${path}`), type: 'dir', permissions: 0o700, ...owner, mtimeNs };
+}

@@ -7,7 +7,6 @@ import { localEntries } from './local.ts';
 import { strangerReason } from './local-server.ts';
 import { tagsOf } from './manifest.ts';
 import type { PhysicalBackupOptions, PhysicalSource } from './options.ts';
-import { remoteEntries } from './remote.ts';
 import { checkServerVersion } from './server-queries.ts';
 
 /** A physical backup of a PostgreSQL cluster as a source of entries. */
@@ -27,7 +26,10 @@ export function createPhysicalSource(options: PhysicalBackupOptions): PhysicalSo
       checkServerVersion(server);
       const local = await localDirectory(options, session, server);
       if (local.directory !== null) yield* localEntries(options, session, server, local.directory, run, done);
-      else yield* remoteEntries(options, session, server, run, done);
+      else {
+        const { remoteEntries } = await import('./remote.ts');
+        yield* remoteEntries(options, session, server, run, done);
+      }
     } finally {
       await session.close();
     }
