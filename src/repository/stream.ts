@@ -1,9 +1,18 @@
-import { createChunker } from '../kernels/rabin.ts';
+import { chunkBytesMin, createChunker, fineRule, resticRule } from '../kernels/rabin.ts';
 import type { Id } from '../model/id.ts';
 import type { BlobStore } from './blob-store.ts';
 
 /** Chunks that are on their way to the workers at once. */
 const chunksUnderWayMax = 6;
+
+/** restic's own rule never cuts sooner: what is not longer is one blob. */
+export const wholeBytesMax = chunkBytesMin;
+
+/** The same for streams that are cut finer, and whether that is another rule than restic's. */
+export function finenessOf(averageBytes: number | undefined): { wholeBytesMax: number; isFine: boolean } {
+  const rule = averageBytes === undefined ? resticRule : fineRule(averageBytes);
+  return { wholeBytesMax: rule.chunkBytesMin, isFine: rule !== resticRule };
+}
 
 export interface StoredStream {
   readonly content: Id[];

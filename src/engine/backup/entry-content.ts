@@ -1,9 +1,8 @@
 import { type ByteString, toPath } from '../../core/bytestring.ts';
-import { chunkBytesMin, resticRule } from '../../kernels/rabin.ts';
 import type { Chunking, EntryContent } from '../../model/source-entry.ts';
 import type { BlobStore } from '../../repository/blob-store.ts';
 import { storeFineStream } from '../../repository/fine-stream.ts';
-import { storeStream } from '../../repository/stream.ts';
+import { finenessOf, storeStream, wholeBytesMax } from '../../repository/stream.ts';
 import { contentBytes } from './content-ids.ts';
 import type { Cut, CutOutcome, PieceQueue } from './piece-queue.ts';
 import { passUntilAborted, takeUntilAborted } from './until-aborted.ts';
@@ -21,10 +20,7 @@ export interface ContentSaver {
 }
 
 /** Content-defined cuts never lie closer, so what is smaller is one blob whoever cuts it. */
-const wholeCut: Cut = { chunkBytes: chunkBytesMin, check: null };
-
-/** From here on restic's own rule holds. */
-const chunkBytesAverage = 2 ** resticRule.averageBits;
+const wholeCut: Cut = { chunkBytes: wholeBytesMax, check: null };
 
 const cutOf = (chunking: Chunking & { kind: 'pages' }): Cut => ({
   chunkBytes: chunking.chunkBytes,
@@ -67,7 +63,7 @@ export function createContentSaver({
     done: Done,
   ): Promise<void> {
     const before = store.totals();
-    const { content, size } = await (averageBytes !== undefined && averageBytes < chunkBytesAverage
+    const { content, size } = await (averageBytes !== undefined && finenessOf(averageBytes).isFine
       ? storeFineStream(store, polynomial, averageBytes, bytes, () => undefined)
       : storeStream(store, polynomial, bytes, () => undefined));
     const after = store.totals();
@@ -105,7 +101,7 @@ export function createContentSaver({
     signal: AbortSignal,
     done: Done,
   ): Promise<void> {
-    const wholeMax = averageBytes === undefined ? chunkBytesMin : Math.min(chunkBytesMin, averageBytes / 4);
+    const wholeMax = finenessOf(averageBytes).wholeBytesMax;
     const passed = passUntilAborted(bytes, signal, failedToEnd);
     const first: Uint8Array[] = [];
     let held = 0;
@@ -141,7 +137,7 @@ export function createContentSaver({
 
   function saveFile({ path, size, chunking }: EntryContent & { kind: 'file' }, done: Done): void {
     if (chunking.kind === 'pages') queue.file(path, size, cutOf(chunking), done);
-    else if (size <= chunkBytesMin) queue.file(path, size, wholeCut, done);
+    else if (size <= wholeBytesMax) queue.file(path, size, wholeCut, done);
     else queue.other(saveLarge(path, size), done);
   }
 
@@ -152,7 +148,7 @@ export function createContentSaver({
         return null;
       }
       if (content.kind === 'bytes') {
-        return content.bytes.length <= chunkBytesMin
+        return content.bytes.length <= wholeBytesMax
           ? saveWhole([content.bytes], done)
           : saveContentDefined(once(content.bytes), undefined, done);
       }
