@@ -213,9 +213,10 @@ export async function archiveEntries(
     const folders = { previous: previousFolder, done: folderDone };
     return { tree: await tree.save(store, folders), counts, damagedPages };
   } catch (error) {
+    const first = firstFailure(error);
     store.pool.cancel();
     await queue.settled();
-    throw firstFailure(error);
+    throw first;
   } finally {
     current = [];
     report();

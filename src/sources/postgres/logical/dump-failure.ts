@@ -13,6 +13,10 @@ const known: readonly Known[] = [
     hint: 'another transaction holds a table, such as an ALTER TABLE or a VACUUM FULL: wait for it or end it, then run the backup again',
   },
   {
+    said: /permission denied for large object/,
+    hint: 'the right to read all data does not cover large objects: GRANT SELECT ON LARGE OBJECT … TO the role, or dump as their owner',
+  },
+  {
     said: /permission denied/,
     hint: 'give the role the right to read everything, such as GRANT pg_read_all_data TO it (PostgreSQL 14 on), or leave the object out',
   },
