@@ -32,6 +32,16 @@ export const errorRegistry = {
     true,
     'a snapshot was saved without the items listed above; make them readable and run the backup again',
   ),
+  'pages-damaged': kind(
+    3,
+    false,
+    'check disk and memory of the server and run `pg_amcheck`; the snapshot before this one may have the pages whole',
+  ),
+  'sources-failed': kind(
+    1,
+    true,
+    'each failure is named above with what to do; run the command again for those sources',
+  ),
   'incomplete-forget': kind(
     3,
     true,
@@ -178,7 +188,28 @@ export const errorRegistry = {
     false,
     'take a new backup; a replication slot keeps the server from removing WAL that is still needed',
   ),
+  'wal-other-cluster': kind(
+    1,
+    false,
+    'if the server was replaced or upgraded, say so once with --new-cluster; otherwise correct the connection or the source',
+  ),
+  'wal-file-invalid': kind(
+    1,
+    false,
+    'use `lifeboat wal push %p` as archive_command, and nothing else calls it',
+  ),
+  'wal-not-archived': kind(
+    1,
+    true,
+    'run `lifeboat wal receive`, or set archive_command, then look at `lifeboat wal status` and back up again',
+  ),
+  'wal-receiver-running': kind(
+    1,
+    true,
+    'use the process that runs, or end it first; `lifeboat wal status` shows what it does',
+  ),
   'slot-missing': kind(1, false, 'let Lifeboat make the slot again, then take a new backup'),
+  'slot-exists': kind(1, false, 'drop the replication slot if nobody uses it any more, or use another name'),
   'slot-busy': kind(
     1,
     true,

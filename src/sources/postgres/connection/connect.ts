@@ -18,6 +18,8 @@ export interface Connected {
   /** Names only the host that answered. */
   readonly settings: ConnectionSettings;
   readonly encrypted: boolean;
+  /** What the server reported of itself at the login, such as `server_version`. */
+  readonly parameters: ReadonlyMap<string, string>;
 }
 
 /** What pg's client has beside its typed interface. */
@@ -64,7 +66,7 @@ async function attempt(
   settings: ConnectionSettings,
   tls: TlsAttempt,
   { applicationName = 'lifeboat', replication = false, signal }: ConnectOptions,
-): Promise<Client> {
+): Promise<Connected> {
   if (signal?.aborted) throw cancelled();
   const pg = (await import('pg')).default;
   let bound = false;
@@ -101,13 +103,17 @@ async function attempt(
   connection.prependListener('authenticationSASL', ({ mechanisms }: { mechanisms: readonly string[] }) => {
     bound = tls !== null && mechanisms.includes('SCRAM-SHA-256-PLUS');
   });
+  const parameters = new Map<string, string>();
+  connection.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
+    parameters.set(status.parameterName, status.parameterValue);
+  });
   // After the login, losing the connection is told by whoever holds it; before, by `connect`.
   client.on('error', () => undefined);
   const abort = (): void => void connection.stream.destroy(cancelled());
   signal?.addEventListener('abort', abort, { once: true });
   try {
     await client.connect();
-    return client;
+    return { client, settings, encrypted: tls !== null, parameters };
   } catch (error) {
     connection.stream.destroy();
     throw signal?.aborted ? cancelled() : error;
@@ -125,7 +131,7 @@ async function connectHost(settings: ConnectionSettings, options: ConnectOptions
   const problems: unknown[] = [];
   for (const tls of await tlsAttempts(settings, settings.hosts[0]!)) {
     try {
-      return { client: await attempt(settings, tls, options), settings, encrypted: tls !== null };
+      return await attempt(settings, tls, options);
     } catch (error) {
       problems.push(error);
       if (!otherWayMayDo(error)) break;

@@ -90,8 +90,16 @@ function hintOf(error: ServerMessage, settings: ConnectionSettings): string | un
   return undefined;
 }
 
-/** Turns what pg or the server said into an error with a code; errors of ours pass as they are. */
-export function databaseFailure(error: unknown, doing: string, settings: ConnectionSettings): LifeboatError {
+/**
+ * Turns what pg or the server said into an error with a code; errors of ours pass as they are.
+ * @param known codes by SQLSTATE that mean more where this was done
+ */
+export function databaseFailure(
+  error: unknown,
+  doing: string,
+  settings: ConnectionSettings,
+  known: Readonly<Record<string, ErrorCode>> = {},
+): LifeboatError {
   if (error instanceof LifeboatError) return error;
   const place = describeConnection(settings);
   const say = (code: ErrorCode, hint?: string): LifeboatError =>
@@ -102,13 +110,7 @@ export function databaseFailure(error: unknown, doing: string, settings: Connect
   if (isServerMessage(error)) {
     const { code, message } = error;
     if (/startup parameter/.test(message) && code !== '42704') return poolerRefusal(error, settings);
-    if (code === '58P01' && /WAL segment .* removed/.test(message)) return say('wal-removed');
-    if (code === '42704' && /replication slot/.test(message)) return say('slot-missing');
-    if (code === '55006' && /replication slot/.test(message)) return say('slot-busy');
-    if (code === '55000' && /replication slot .*(?:invalidated|obsolete|no longer)/.test(message)) {
-      return say('wal-removed');
-    }
-    return say(codeByState[code] ?? 'database-failed', hintOf(error, settings));
+    return say(known[code] ?? codeByState[code] ?? 'database-failed', hintOf(error, settings));
   }
   if (isTlsFailure(error)) return say('database-tls');
   return say(isLostConnection(error) ? 'database-connection-lost' : 'database-failed');

@@ -1,6 +1,6 @@
-import { connect as connectSocket } from 'node:net';
 import { LifeboatError } from '../../../core/errors.ts';
-import { type Connected, type ConnectOptions, connect, internalsOf } from './connect.ts';
+import { requestCancel } from './cancel.ts';
+import { type ConnectOptions, connect, internalsOf } from './connect.ts';
 import { databaseFailure, isLostConnection } from './failure.ts';
 import { type ConnectionSettings, describeConnection } from './settings.ts';
 
@@ -54,31 +54,6 @@ const setUp = `SELECT pg_catalog.set_config(s.name, wanted.value, false) FROM (V
 )
   .map(([name, value]) => `('${name}', '${value}')`)
   .join(', ')}) AS wanted(name, value) JOIN pg_catalog.pg_settings s ON lower(s.name) = wanted.name`;
-
-const cancelRequestCode = 80877102;
-const cancelTimeoutMs = 5000;
-
-/** CancelRequest on a connection of its own (protocol, "Canceling Requests in Progress"). Best effort, as libpq's. */
-async function requestCancel({ client, settings }: Connected): Promise<void> {
-  const { processID, secretKey } = internalsOf(client);
-  if (processID === null || secretKey === null) return;
-  const message = Buffer.alloc(16);
-  message.writeInt32BE(16, 0);
-  message.writeInt32BE(cancelRequestCode, 4);
-  message.writeInt32BE(processID, 8);
-  message.writeInt32BE(secretKey, 12);
-  const { host, port } = settings;
-  const socket = host.startsWith('/')
-    ? connectSocket(`${host}/.s.PGSQL.${port}`)
-    : connectSocket({ host, port });
-  await new Promise<void>((resolve) => {
-    socket.setTimeout(cancelTimeoutMs, () => socket.destroy());
-    // A request that does not arrive leaves the statement running until it ends by itself.
-    socket.on('error', () => resolve());
-    socket.on('close', () => resolve());
-    socket.end(message);
-  });
-}
 
 /** @throws as `connect` */
 export async function openSqlSession(
