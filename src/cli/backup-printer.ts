@@ -15,7 +15,13 @@ export interface BackupPrinter {
   readonly events: BackupEvents &
     Required<Pick<BackupEvents, 'warning'>> & { parent(snapshot: StoredSnapshot | null): void };
   scanned(totals: ScanTotals): void;
-  finish(report: BackupReport, dryRun: boolean, startedMs: number): void;
+  /** @param facts further members of the JSON summary. */
+  finish(
+    report: BackupReport,
+    dryRun: boolean,
+    startedMs: number,
+    facts?: Readonly<Record<string, unknown>>,
+  ): void;
   stop(): void;
 }
 
@@ -30,7 +36,13 @@ export function createBackupPrinter(
   const progress = showTransfer(output, env, () => ({
     filesDone: latest.files,
     bytesDone: latest.bytes,
-    ...(totals ? { filesTotal: totals.files, bytesTotal: totals.bytes } : {}),
+    // What a source expects is not always all that comes.
+    ...(totals
+      ? {
+          filesTotal: Math.max(totals.files, latest.files),
+          bytesTotal: Math.max(totals.bytes, latest.bytes),
+        }
+      : {}),
     errors: latest.problems,
     currentFiles: latest.current.map(toText),
   }));
@@ -119,6 +131,9 @@ export function createBackupPrinter(
         else output.warn(`warning: ${message}`);
       },
       ...(output.verbosity >= 3 ? { item, excluded } : {}),
+      expected(files, bytes) {
+        totals = { files, bytes, durationMs: 0 };
+      },
       progress(state) {
         latest = state;
       },
@@ -138,7 +153,7 @@ export function createBackupPrinter(
       if (output.json && output.verbosity >= 3)
         verboseStatus('scan_finished', { duration, data_size: bytes, total_files: files });
     },
-    finish(report, dryRun, startedMs) {
+    finish(report, dryRun, startedMs, facts = {}) {
       progress.stop();
       const durationMs = performance.now() - startedMs;
       if (!output.json) return printSummary(report, dryRun, durationMs);
@@ -151,6 +166,7 @@ export function createBackupPrinter(
         backup_end,
         ...(report.snapshotId ? { snapshot_id: report.snapshotId } : {}),
         ...(dryRun ? { dry_run: true } : {}),
+        ...facts,
       });
     },
     stop: () => progress.stop(),

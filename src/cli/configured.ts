@@ -102,6 +102,8 @@ export async function openConfigured(
 
 export interface LocatedRepository {
   readonly location: string;
+  /** In the configuration; null for a location. */
+  readonly name: string | null;
   /** The password that the configuration refers to, for when no option or variable gives one. */
   readonly configured: (() => Promise<string>) | undefined;
 }
@@ -127,7 +129,7 @@ export async function locateRepository(
   const name = given.repository || (names.length === 1 ? names[0]! : '');
   const found = configuration ? ownEntry(configuration.repositories, name) : undefined;
   if (found) {
-    return { location: found.location, configured: () => configuredPassword(context, found.password) };
+    return { location: found.location, name, configured: () => configuredPassword(context, found.password) };
   }
   if (given.repository || !configuration || names.length === 0)
     return plain(await resolveRepositoryLocation(given));
@@ -137,5 +139,5 @@ export async function locateRepository(
 }
 
 function plain(location: string): LocatedRepository {
-  return { location, configured: undefined };
+  return { location, name: null, configured: undefined };
 }

@@ -24,7 +24,7 @@ type Context = Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'out
 async function locate(context: Context): Promise<LocatedRepository> {
   const { global, env } = context;
   if (global.repository || global.repositoryFile) return locateRepository(global, context);
-  return { location: defaultRepository(env), configured: undefined };
+  return { location: defaultRepository(env), name: null, configured: undefined };
 }
 
 /** Says where the user keeps the password, without it. */

@@ -53,7 +53,7 @@ export const command = defineCommand({
         hint: 'add --copy-chunker-params, or leave out --from-repo',
       });
     }
-    const { location, configured } = await locateRepository(global, context);
+    const { location, name, configured } = await locateRepository(global, context);
     const source = copies ? await openFromRepository(context, options) : null;
     const password = await resolveNewPassword(
       { ...global, variables: passwordVariables, configured },
@@ -80,7 +80,7 @@ export const command = defineCommand({
     output.info('the repository. Losing your password means that your data is');
     output.info('irrecoverably lost.');
     output.info('');
-    output.info(`Next: ${output.style('bold', `lifeboat -r ${shellWord(location)} backup FOLDER`)}`);
+    output.info(`Next: ${output.style('bold', `lifeboat -r ${shellWord(name ?? location)} backup FOLDER`)}`);
     return 0;
   },
 });

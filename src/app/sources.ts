@@ -1,0 +1,83 @@
+import { LifeboatError } from '../core/errors.ts';
+import type { Configuration, PostgresSource } from '../model/configuration.ts';
+import type { BackupType, LogicalManifest, PhysicalManifest } from '../model/postgres-manifest.ts';
+import type { EntrySource } from '../model/source-entry.ts';
+import type { ArchivingProof } from '../sources/postgres/physical/options.ts';
+import type { SecretSurroundings } from './configuration/secret.ts';
+import { postgresConnection } from './postgres-connection.ts';
+
+/** From a source of the configuration to the driver that reads it. */
+
+export type DatabaseManifest = PhysicalManifest | LogicalManifest;
+
+export interface SourceBackup {
+  /** Of physical backups. */
+  readonly type: BackupType;
+  /** The snapshot that this one goes on from; null where all is read as if for the first time. */
+  readonly base: { readonly snapshot: string; readonly manifest: DatabaseManifest } | null;
+  /** Of a source with a journal. */
+  readonly archiving: ArchivingProof | null;
+  readonly secrets: SecretSurroundings;
+}
+
+/** A database about to be backed up, once. */
+export interface DatabaseBackup extends EntrySource {
+  /** What was written as the manifest; null until the entries have ended. */
+  manifest(): DatabaseManifest | null;
+}
+
+type Driver = (source: PostgresSource, backup: SourceBackup) => Promise<DatabaseBackup>;
+
+/** Drivers are loaded when they are used: backups of files need none of them. */
+const drivers: Readonly<Record<PostgresSource['method'], Driver>> = {
+  async physical(source, { type, base, archiving, secrets }) {
+    const [settings, { createPhysicalSource }] = await Promise.all([
+      postgresConnection(source, secrets),
+      import('../sources/postgres/physical/source.ts'),
+    ]);
+    const { name, way, dataDirectory } = source;
+    const comparedWith =
+      base?.manifest.kind === 'postgres-physical'
+        ? { snapshot: base.snapshot, manifest: base.manifest }
+        : null;
+    const { signal } = secrets;
+    return createPhysicalSource({
+      ...{ source: name, settings, way, dataDirectory, type, comparedWith, archiving, signal },
+    });
+  },
+  async logical(source, { base, secrets }) {
+    const [settings, { createLogicalSource }, { lockWaitDefaultMs }] = await Promise.all([
+      postgresConnection(source, secrets),
+      import('../sources/postgres/logical/source.ts'),
+      import('../sources/postgres/logical/options.ts'),
+    ]);
+    const { includeSchemas, excludeSchemas, includeTables, excludeTables, schemaOnly } = source;
+    return createLogicalSource({
+      source: source.name,
+      settings,
+      binDirectory: source.binDirectory,
+      databases: source.databases,
+      allDatabases: source.allDatabases,
+      selection: { includeSchemas, excludeSchemas, includeTables, excludeTables, schemaOnly },
+      jobs: source.jobs,
+      scratch: source.scratch,
+      lockWaitMs: lockWaitDefaultMs,
+      previous: base?.manifest.kind === 'postgres-logical' ? base.manifest : null,
+      signal: secrets.signal,
+    });
+  },
+};
+
+/**
+ * Opens a database of the configuration for one backup. It connects when its entries are asked for.
+ * @throws LifeboatError `usage` for a source that is no database, `secret-missing`, `database-settings`.
+ */
+export async function openSource(
+  configuration: Configuration,
+  name: string,
+  backup: SourceBackup,
+): Promise<DatabaseBackup> {
+  const source = configuration.sources[name];
+  if (source?.type !== 'postgres') throw new LifeboatError('usage', `${name} is not a database`);
+  return drivers[source.method](source, backup);
+}
