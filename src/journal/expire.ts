@@ -102,7 +102,10 @@ function needOfTimeline(
       if (left && kept.lsn < left.end) needed.push(kept.lsn);
     }
   }
-  if (needed.length === 0) return { from: 'never' };
+  if (needed.length === 0) {
+    // The newest timeline may be the one that a server writes now, with its first backup still to come.
+    return keepFrom.some((kept) => kept.timeline > timeline) ? { from: 'never' } : { from: 'start' };
+  }
   return { from: needed.reduce((a, b) => (a < b ? a : b)) };
 }
 

@@ -6,7 +6,7 @@ import type { JournalSink } from './events.ts';
 import { folderPrefix } from './layout.ts';
 import { listFolder } from './list.ts';
 import type { GivenFacts } from './piece-facts.ts';
-import { savePiece } from './save.ts';
+import { type PreparedPiece, preparePiece, storePiece } from './save.ts';
 
 /** A part of one unit on its way to the places. */
 export interface Slice {
@@ -23,7 +23,8 @@ export interface LaneOptions {
   readonly place: JournalPlace;
   readonly stream: JournalStream;
   readonly start: Lsn;
-  readonly savesAtOnce: number;
+  /** How many slices are sealed at once. */
+  readonly sealsAhead: number;
   readonly retryFirstMs: number;
   readonly retryMostMs: number;
   readonly sink: JournalSink;
@@ -36,8 +37,9 @@ export interface LaneOptions {
 }
 
 /**
- * Brings slices into one place, several at once. Failures are told and tried again for as long as it takes, by
- * one save at a time, after delays that double and are scattered.
+ * Brings slices into one place. The next ones are sealed ahead, but stored one after the other: whenever the process
+ * dies, the place holds the log without a hole. Failures are told and tried again for as long as it takes, after
+ * delays that double and are scattered.
  */
 export interface PlaceLane {
   readonly place: JournalPlace;
@@ -47,7 +49,7 @@ export interface PlaceLane {
   /** Slices that are not stored here yet, oldest first. */
   pending(): readonly Slice[];
   failing(): boolean;
-  /** Gives up what is pending. Saves under way are waited for. */
+  /** Gives up what is pending. A save under way is waited for. */
   stop(): Promise<void>;
 }
 
@@ -80,107 +82,118 @@ function createKnownPieces(place: JournalPlace, stream: JournalStream) {
 export function createPlaceLane(options: LaneOptions): PlaceLane {
   const { place, stream, sink } = options;
   const known = createKnownPieces(place, stream);
-  /** Ascending; those under way are in `running` as well. */
+  const ended = new AbortController();
+  /** Ascending. */
   const pending: Slice[] = [];
-  const running = new Map<Slice, Promise<void>>();
-  /** Ends by start of what is stored behind a part that is not. */
-  const ahead = new Map<Lsn, Lsn>();
+  const prepared = new Map<Slice, Promise<PreparedPiece>>();
   let durable = options.start;
-  let stopped = false;
-  let failure: { readonly sinceMs: number; attempts: number; failedMs: number } | null = null;
-  /** Runs while nothing may be tried. */
-  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | null = null;
+  let failure: { readonly sinceMs: number; readonly attempts: number } | null = null;
 
-  function fail(error: unknown, startedMs: number): void {
-    if (stopped) return;
-    if (hasCode(error, 'journal-conflict', 'internal')) {
-      options.onFatal(error);
-      return;
+  async function prepare(slice: Slice): Promise<PreparedPiece> {
+    const bytes = slice.bytes ?? (await options.recover(slice));
+    const existing = await known.ofFolder(slice.facts.unit);
+    return preparePiece(place, stream, slice.facts, bytes, { existing });
+  }
+
+  function prepareAhead(): void {
+    const count = failure ? 1 : options.sealsAhead;
+    for (const slice of pending.slice(0, count)) {
+      if (prepared.has(slice)) continue;
+      const preparing = prepare(slice);
+      prepared.set(slice, preparing);
+      // Whoever awaits it meets the error; a slice that is given up has nobody who does.
+      preparing.catch(() => undefined);
     }
+  }
+
+  async function storeNext(slice: Slice): Promise<void> {
+    prepareAhead();
+    const { piece, status } = await storePiece(place, stream, await prepared.get(slice)!);
+    await known.add(piece);
+    pending.shift();
+    prepared.delete(slice);
+    durable = slice.end;
     const nowMs = performance.now();
-    failure ??= { sinceMs: nowMs, attempts: 0, failedMs: 0 };
-    // Saves that were under way together fail together: that is one failure.
-    if (timer !== undefined || startedMs < failure.failedMs) return;
-    failure.attempts++;
-    failure.failedMs = nowMs;
-    const doubled = options.retryFirstMs * 2 ** Math.min(failure.attempts - 1, 20);
+    if (failure) sink({ kind: 'place-recovered', place: place.name, failedForMs: nowMs - failure.sinceMs });
+    failure = null;
+    const bytes = Number(slice.end - slice.start);
+    const lagMs = nowMs - slice.arrivedMs;
+    sink({ kind: 'piece-saved', place: place.name, piece, bytes, storedBytes: piece.size, lagMs, status });
+    options.onSaved(slice);
+  }
+
+  /** Tells of a failure and how long to wait. */
+  function fail(error: unknown): number {
+    const nowMs = performance.now();
+    failure = { sinceMs: failure?.sinceMs ?? nowMs, attempts: (failure?.attempts ?? 0) + 1 };
+    const { attempts, sinceMs } = failure;
+    const doubled = options.retryFirstMs * 2 ** Math.min(attempts - 1, 20);
     const retryInMs = Math.min(options.retryMostMs, doubled) * (0.5 + Math.random() / 2);
     const waitingBytes = pending.reduce((sum, { start, end }) => sum + Number(end - start), 0);
+    const failingForMs = nowMs - sinceMs;
     sink({
       kind: 'place-failing',
       place: place.name,
       error,
-      attempts: failure.attempts,
-      failingForMs: nowMs - failure.sinceMs,
+      attempts,
+      failingForMs,
       retryInMs,
       waitingBytes,
     });
-    timer = setTimeout(() => {
-      timer = undefined;
-      pump();
-    }, retryInMs);
+    return retryInMs;
   }
 
-  function succeed(slice: Slice): void {
-    if (failure)
-      sink({ kind: 'place-recovered', place: place.name, failedForMs: performance.now() - failure.sinceMs });
-    failure = null;
-    pending.splice(pending.indexOf(slice), 1);
-    ahead.set(slice.start, slice.end);
-    for (let end = ahead.get(durable); end !== undefined; end = ahead.get(durable)) {
-      ahead.delete(durable);
-      durable = end;
+  async function run(): Promise<void> {
+    for (let slice = pending[0]; slice && !ended.signal.aborted; slice = pending[0]) {
+      try {
+        await storeNext(slice);
+      } catch (error) {
+        prepared.delete(slice);
+        if (ended.signal.aborted) return;
+        if (hasCode(error, 'journal-conflict', 'internal')) {
+          options.onFatal(error);
+          return;
+        }
+        await sleep(fail(error), ended.signal);
+      }
     }
-    options.onSaved(slice);
   }
 
-  async function save(slice: Slice): Promise<void> {
-    const startedMs = performance.now();
-    try {
-      const bytes = slice.bytes ?? (await options.recover(slice));
-      const existing = await known.ofFolder(slice.facts.unit);
-      const { piece, status } = await savePiece(place, stream, slice.facts, bytes, { existing });
-      await known.add(piece);
-      sink({
-        kind: 'piece-saved',
-        place: place.name,
-        piece,
-        bytes: bytes.length,
-        storedBytes: piece.size,
-        lagMs: performance.now() - slice.arrivedMs,
-        status,
-      });
-    } catch (error) {
-      running.delete(slice);
-      fail(error, startedMs);
-      return;
-    }
-    running.delete(slice);
-    succeed(slice);
-  }
-
-  function pump(): void {
-    if (stopped || timer !== undefined) return;
-    const atOnce = failure ? 1 : options.savesAtOnce;
-    for (const slice of pending) {
-      if (running.size >= atOnce) return;
-      if (!running.has(slice)) running.set(slice, save(slice).then(pump));
-    }
+  function start(): void {
+    running ??= run().finally(() => {
+      running = null;
+      if (pending.length > 0 && !ended.signal.aborted) start();
+    });
   }
 
   return {
     place,
     push(slice) {
       pending.push(slice);
-      pump();
+      if (running) prepareAhead();
+      else start();
     },
     durable: () => durable,
     pending: () => pending,
     failing: () => failure !== null,
     async stop() {
-      stopped = true;
-      clearTimeout(timer);
-      await Promise.all(running.values());
+      ended.abort();
+      await running;
     },
   };
+}
+
+/** Resolves early when the signal is raised. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
+    if (signal.aborted) done();
+  });
 }

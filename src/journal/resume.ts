@@ -1,7 +1,7 @@
 import { hasCode } from '../core/errors.ts';
 import type { JournalStream, Piece } from '../model/journal.ts';
 import type { Lsn, Timeline } from '../model/wal.ts';
-import { coverageOf, missingIn, rangeOf } from './coverage.ts';
+import { contiguousEnd, coverageOf, missingIn, rangeOf } from './coverage.ts';
 import type { JournalPlace } from './envelope.ts';
 import type { JournalSink } from './events.ts';
 import { listPieces } from './list.ts';
@@ -10,15 +10,23 @@ import { savePiece } from './save.ts';
 
 /** Where a journal is to be continued, and how a place that is behind catches up. */
 
-/** Where the newest part of a timeline that a place holds without a gap ends; null where it holds none. */
+/**
+ * Where a place is to be continued on a timeline: the end of the log that it holds without a gap from `since` on, or
+ * `since` itself where it does not hold that.
+ * @param since what the server still has, such as the slot's restart position: whatever is missing behind it can
+ *   still be had. null: the newest part counts, and gaps before it are left.
+ * @returns null where `since` is null and the place holds nothing of the timeline.
+ */
 export async function durableEnd(
   place: JournalPlace,
   stream: JournalStream,
   timeline: Timeline,
   unitBytes: number,
+  since: Lsn | null,
 ): Promise<Lsn | null> {
   const ranges = coverageOf(await listPieces(place, stream, { timeline }), unitBytes);
-  return ranges.at(-1)?.end ?? null;
+  if (since === null) return ranges.at(-1)?.end ?? null;
+  return contiguousEnd(timeline, since, ranges) ?? since;
 }
 
 export interface FillOptions {
@@ -95,4 +103,33 @@ export async function fillFrom(
     }
   }
   return { pieces, bytes };
+}
+
+/**
+ * Where to continue in all places at once: those that are behind are filled from the one that is ahead as far as it
+ * can give; what is still missing somewhere has to come from the server again.
+ * @param since as of `durableEnd`.
+ * @returns null where no place holds anything and `since` is null.
+ */
+export async function resumePosition(
+  places: readonly JournalPlace[],
+  stream: JournalStream,
+  timeline: Timeline,
+  since: Lsn | null,
+  options: Pick<FillOptions, 'unitBytes' | 'sink' | 'signal'>,
+): Promise<Lsn | null> {
+  const endOf = (place: JournalPlace) => durableEnd(place, stream, timeline, options.unitBytes, since);
+  const ends = await Promise.all(places.map(endOf));
+  const farthest = ends.reduce<Lsn | null>((a, b) => (b !== null && (a === null || b > a) ? b : a), null);
+  if (farthest === null) return null;
+  const ahead = places[ends.indexOf(farthest)]!;
+  let common = farthest;
+  for (const [at, place] of places.entries()) {
+    if (ends[at] === farthest) continue;
+    const from = ends[at] ?? since ?? 0n;
+    await fillFrom(place, ahead, stream, { ...options, timeline, from });
+    const end = (await endOf(place)) ?? from;
+    if (end < common) common = end;
+  }
+  return common;
 }

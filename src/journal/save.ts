@@ -18,6 +18,50 @@ export interface SaveOptions {
   readonly existing?: readonly Piece[];
 }
 
+/** Checked and sealed, to be stored when its turn comes. */
+export interface PreparedPiece {
+  readonly piece: Piece;
+  /** `already there`: nothing is to be written. */
+  readonly status: SavedPiece['status'];
+  /** Null where nothing is to be written. */
+  readonly stored: Uint8Array | null;
+}
+
+/**
+ * Checks a piece against what is stored, and seals it. Writes nothing.
+ * @throws LifeboatError `journal-conflict` where other bytes are stored for a part of it.
+ */
+export async function preparePiece(
+  place: JournalPlace,
+  stream: JournalStream,
+  given: GivenFacts,
+  bytes: Uint8Array,
+  options: SaveOptions = {},
+): Promise<PreparedPiece> {
+  const facts = completeFacts(stream, given, bytes);
+  const { unit, from, to } = facts;
+  const existing = options.existing ?? (await listUnit(place, stream, unit));
+  for (const piece of piecesOfUnit(existing, unit)) {
+    if (piece.from >= to || piece.to <= from) continue;
+    const loaded = await loadIfSound(place, stream, piece);
+    if (!loaded) continue;
+    checkAgreement(place, stream, piece, loaded, from, bytes, facts.unitBytes);
+    if (piece.from <= from && piece.to >= to) return { piece, status: 'already there', stored: null };
+  }
+  const { stored, hash } = await sealFrame(place.envelope, facts, bytes);
+  return { piece: { unit, from, to, hash, size: stored.length }, status: 'saved', stored };
+}
+
+/** Stores a prepared piece durably. May be tried again after a failure. */
+export async function storePiece(
+  place: JournalPlace,
+  stream: JournalStream,
+  { piece, status, stored }: PreparedPiece,
+): Promise<SavedPiece> {
+  if (stored) await place.storage.save(pieceKey(stream, piece), [stored]);
+  return { piece, status };
+}
+
 /**
  * Stores a piece durably. Saving the same again changes nothing; stored bytes of the same part of the log, in
  * whatever pieces, must be the same.
@@ -30,20 +74,7 @@ export async function savePiece(
   bytes: Uint8Array,
   options: SaveOptions = {},
 ): Promise<SavedPiece> {
-  const facts = completeFacts(stream, given, bytes);
-  const { unit, from, to } = facts;
-  const existing = options.existing ?? (await listUnit(place, stream, unit));
-  for (const piece of piecesOfUnit(existing, unit)) {
-    if (piece.from >= to || piece.to <= from) continue;
-    const loaded = await loadIfSound(place, stream, piece);
-    if (!loaded) continue;
-    checkAgreement(place, stream, piece, loaded, from, bytes, facts.unitBytes);
-    if (piece.from <= from && piece.to >= to) return { piece, status: 'already there' };
-  }
-  const { stored, hash } = await sealFrame(place.envelope, facts, bytes);
-  const piece: Piece = { unit, from, to, hash, size: stored.length };
-  await place.storage.save(pieceKey(stream, piece), [stored]);
-  return { piece, status: 'saved' };
+  return storePiece(place, stream, await preparePiece(place, stream, given, bytes, options));
 }
 
 /** Null for what is damaged or was removed meanwhile: neither stands in the way of storing the bytes again. */

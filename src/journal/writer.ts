@@ -24,8 +24,8 @@ export interface SliceWriterOptions {
   readonly bufferedBytesMax?: number;
   /** In how many places log must be stored to count as durable; default: all. */
   readonly required?: number;
-  /** Saves under way at once in each place. */
-  readonly savesAtOnce?: number;
+  /** Slices that are sealed at once for each place. */
+  readonly sealsAhead?: number;
   readonly retryFirstMs?: number;
   readonly retryMostMs?: number;
   /** What the source knows of the commits that end in [from, to). */
@@ -90,7 +90,7 @@ export function createSliceWriter(options: SliceWriterOptions): SliceWriter {
       place,
       stream,
       start: options.start,
-      savesAtOnce: options.savesAtOnce ?? 4,
+      sealsAhead: options.sealsAhead ?? 3,
       retryFirstMs: options.retryFirstMs ?? 500,
       retryMostMs: options.retryMostMs ?? 30_000,
       sink,
