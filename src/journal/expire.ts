@@ -87,7 +87,7 @@ function needOfTimeline(
   const switchesOf = (of: Timeline) => histories.find((each) => each.timeline === of)?.switches ?? null;
   const ancestors = switchesOf(timeline);
   // Without its history nobody knows where a timeline came from.
-  if (timeline !== 1 && ancestors === null) return { from: 'start' };
+  if (ancestors === null && keepFrom.some((kept) => kept.timeline < timeline)) return { from: 'start' };
   const needed: Lsn[] = [];
   for (const kept of keepFrom) {
     if (kept.timeline === timeline) needed.push(kept.lsn);
