@@ -54,10 +54,13 @@ export function createSealer(key: MasterKey): Sealer {
   const nextIv = createIvSource();
   const oneTimeKey = Buffer.alloc(32);
   key.macR.copy(oneTimeKey, 0);
+  const oneTimeS = oneTimeKey.subarray(16);
+  const tag = Buffer.alloc(tagBytes);
 
+  /** The tag is in memory that the next call fills again. */
   const tagOf = (iv: Uint8Array, ciphertext: Uint8Array): Uint8Array => {
-    oneTimeKey.set(ecb.encrypt(iv), 16);
-    return poly1305(oneTimeKey, ciphertext);
+    ecb.encrypt(iv, oneTimeS);
+    return poly1305(oneTimeKey, ciphertext, tag);
   };
 
   function sealInto(target: Uint8Array, offset: number, plaintext: Uint8Array): number {

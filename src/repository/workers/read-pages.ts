@@ -4,7 +4,7 @@ import { LifeboatError } from '../../core/errors.ts';
 import { createPageVerifier, type PageVerifier, pageBytesMax } from '../../kernels/page-checksum.ts';
 import type { BlobTable } from '../index/table.ts';
 import type { BlobEncoder } from './blob-encoder.ts';
-import { createIdList } from './id-list.ts';
+import { createIdList, type IdList } from './id-list.ts';
 import {
   type FileProblem,
   factsPerPiece,
@@ -14,7 +14,7 @@ import {
   pageFacts,
 } from './protocol.ts';
 import { isSystemError, openSource, problemOf, readFully, regularFile } from './source-file.ts';
-import { createChunkStore, newCounter } from './store-chunk.ts';
+import { createChunkStore, newCounter, type StoredCounter } from './store-chunk.ts';
 
 /** Reading database files: cut at fixed multiples, their pages verified on the way. */
 
@@ -26,6 +26,8 @@ const blockBytes = 512 * 1024;
  * Once for each block that was read, so that a file that is damaged all over delays nothing for long.
  */
 const rereadDelayMs = 2;
+
+const noBytes = Buffer.alloc(0);
 
 interface Piece {
   readonly offset: number;
@@ -63,6 +65,29 @@ export function createPageReader(
   let verifier: PageVerifier | undefined;
   /** Verifies the pages that are read a second time, one by one. */
   let second: PageVerifier | undefined;
+
+  /** Zeros as many as the largest chunk so far, and the IDs of chunks that are nothing else, by their length. */
+  let zeros = noBytes;
+  const idsOfZeros = new Map<number, Uint8Array>();
+
+  function isZeros(bytes: Uint8Array): boolean {
+    if (bytes[0] !== 0) return false;
+    if (zeros.length < bytes.length) zeros = Buffer.alloc(bytes.length);
+    return Buffer.compare(bytes, zeros.subarray(0, bytes.length)) === 0;
+  }
+
+  /** Files that were made long before they are filled hold many chunks of zeros: one is stored, and hashed, for all. */
+  function storeOrKnow(bytes: Uint8Array, ids: IdList, counter: StoredCounter): void {
+    if (!isZeros(bytes)) {
+      storeChunk(bytes, ids, counter);
+      return;
+    }
+    const known = idsOfZeros.get(bytes.length);
+    if (known) {
+      ids.push(known);
+      progress(bytes.length);
+    } else idsOfZeros.set(bytes.length, Uint8Array.from(storeChunk(bytes, ids, counter)));
+  }
 
   /** A place for whole chunks, as many as fit into a block but at least one. */
   function inputFor(chunkBytes: number): { pages: PageVerifier; bytes: number } {
@@ -125,7 +150,7 @@ export function createPageReader(
         const held = read(pages.input.subarray(0, wanted), at);
         if (piece.pageBytes > 0) verify(piece, pages, held, at, canReread ? read : null, onDamage);
         for (let start = 0; start < held; start += piece.chunkBytes)
-          storeChunk(pages.input.subarray(start, Math.min(held, start + piece.chunkBytes)), ids, counter);
+          storeOrKnow(pages.input.subarray(start, Math.min(held, start + piece.chunkBytes)), ids, counter);
         at += held;
         if (held < wanted) break;
       }

@@ -13,8 +13,11 @@ export interface StoredCounter {
 
 export const newCounter = (): StoredCounter => ({ blobs: 0, bytes: 0, packedBytes: 0 });
 
-/** Stores a chunk of a file's content where the repository has none like it, and appends its ID. */
-export type StoreChunk = (bytes: Uint8Array, ids: IdList, counter: StoredCounter) => void;
+/**
+ * Stores a chunk of a file's content where the repository has none like it, and appends its ID.
+ * @returns the ID, in memory that the next call fills again.
+ */
+export type StoreChunk = (bytes: Uint8Array, ids: IdList, counter: StoredCounter) => Uint8Array;
 
 /** @param progress told the bytes of each chunk, stored or not. */
 export function createChunkStore(
@@ -35,5 +38,6 @@ export function createChunkStore(
       counter.bytes += bytes.length;
     }
     progress(bytes.length);
+    return id;
   };
 }
