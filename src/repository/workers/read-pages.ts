@@ -51,17 +51,21 @@ function pieceAt(facts: Float64Array, number: number): Piece {
   };
 }
 
+const sleepBeforeReread = (): void =>
+  void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, rereadDelayMs);
+
 /** Fills `target` with the piece's bytes from `at` on; returns fewer than it takes only at the end. */
 type ReadPiece = (target: Uint8Array, at: number) => number;
 
+/** @param pause waits before pages that look damaged are read again. */
 export function createPageReader(
   table: BlobTable,
   encoder: BlobEncoder,
   control: Int32Array,
   progress: (bytes: number) => void,
+  pause: () => void = sleepBeforeReread,
 ): (batch: PageBatch) => PageBatchOutcome {
   const storeChunk = createChunkStore(table, encoder, progress);
-  const waiting = new Int32Array(new SharedArrayBuffer(4));
   let verifier: PageVerifier | undefined;
   /** Verifies the pages that are read a second time, one by one. */
   let second: PageVerifier | undefined;
@@ -120,7 +124,7 @@ export function createPageReader(
     const firstBlock = piece.firstBlock + at / pageBytes;
     const bad = pages.verify(Math.floor(held / pageBytes), pageBytes, firstBlock, notFrom);
     if (bad.length === 0) return;
-    if (reread) Atomics.wait(waiting, 0, 0, rereadDelayMs);
+    if (reread) pause();
     for (const { page, expected, found } of bad) {
       const place = pages.input.subarray(page * pageBytes, (page + 1) * pageBytes);
       if (reread && isWholeNow(piece, at + page * pageBytes, firstBlock + page, place, reread)) continue;
