@@ -1,5 +1,6 @@
 import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument } from 'yaml';
 import type * as z from 'zod';
+import { messageOf } from '../../core/errors.ts';
 import type { Configuration } from '../../model/configuration.ts';
 import { formatKeyPath, type KeyPath, type Problem } from './problems.ts';
 import { type FileShape, fileSchema } from './schema.ts';
@@ -41,7 +42,13 @@ export function parseConfiguration(text: string, surroundings: ParseSurroundings
   });
   const problemOf = ({ path, at, message }: Finding): Problem => ({ ...locate(path, at), message });
 
-  const raw: unknown = document.toJS();
+  let raw: unknown;
+  try {
+    raw = document.toJS();
+  } catch (error) {
+    // An alias without its anchor, or too many of them.
+    return failed([problemOf({ path: [], message: `this is not YAML: ${messageOf(error)}` })]);
+  }
   const version = versionFinding(raw);
   if (version) return failed([problemOf(version)]);
   const parsed = fileSchema.safeParse(raw);

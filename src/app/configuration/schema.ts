@@ -64,8 +64,10 @@ const nameExpected = expected(
 const name = () => z.string(nameExpected).regex(/^[a-z0-9][a-z0-9-]{0,62}$/, nameExpected);
 const named = <T extends z.ZodType>(description: string, each: T) =>
   z.record(name(), each, expected('a mapping of names')).meta({ description });
-const namesOrOne = (description: string) =>
-  z.union([name(), z.array(name()).min(1)], expected('a name or a list of names')).meta({ description });
+const namesOrOne = (description: string) => {
+  const wanted = expected('a name or a list of names');
+  return z.union([name(), z.array(name(), wanted).min(1, wanted)], wanted).meta({ description });
+};
 
 const repository = mapping(
   'Where backups rest.',
@@ -137,6 +139,8 @@ const hooks = mapping('What is run around backups and restores.', {
 
 const patterns = (what: string, description: string) => texts(what).default([]).meta({ description });
 
+const databasesExpected = expected('a list of databases, or all');
+
 const postgres = mapping('A PostgreSQL server.', {
   type: z.literal('postgres'),
   url: text('a connection string of libpq, or a reference such as env:DATABASE_URL')
@@ -165,7 +169,13 @@ const postgres = mapping('A PostgreSQL server.', {
     .default('incremental')
     .meta({ description: 'Physical: the type of a backup for which none is asked for.' }),
   databases: z
-    .union([z.literal('all'), texts('names of databases').min(1)], expected('a list of databases, or all'))
+    .union(
+      [
+        z.literal('all'),
+        z.array(text('the name of a database'), databasesExpected).min(1, databasesExpected),
+      ],
+      databasesExpected,
+    )
     .optional()
     .meta({ description: 'Logical: databases to dump, or all; without it the one of the URL.' }),
   'include-schemas': patterns('patterns of pg_dump', 'Logical: only these schemas.'),
