@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { type ByteString, bytesOfText } from '../../src/core/bytestring.ts';
+import { LifeboatError } from '../../src/core/errors.ts';
 import type { BackupReport, BackupRequest } from '../../src/engine/backup/backup.ts';
 import { pageChecksum } from '../../src/kernels/page-checksum.ts';
 import type {
@@ -26,6 +27,7 @@ import type {
   EntrySource,
   SourceEntry,
 } from '../../src/model/source-entry.ts';
+import { anySnapshot } from '../../src/policy/snapshot-selection.ts';
 import { openRepository } from '../../src/repository/repository.ts';
 import { listSnapshots } from '../../src/repository/snapshots.ts';
 import { localStorage } from '../../src/storage/local/local.ts';
@@ -40,11 +42,19 @@ after(() => rmSync(scratch, { recursive: true, force: true }));
 let numbers = 0;
 const newPath = (name: string): string => join(scratch, `${name}-${numbers++}`);
 
-const pages: Chunking = { kind: 'pages', chunkBytes: 32_768, pageBytes: 8192, check: null };
+const pagesOf = (chunkBytes: number): Chunking => ({
+  kind: 'pages',
+  chunkBytes,
+  pageBytes: 8192,
+  check: null,
+});
 const checked = (firstBlock = 0, notFrom = 1n << 62n): Chunking => ({
-  ...pages,
+  kind: 'pages',
+  chunkBytes: 32_768,
+  pageBytes: 8192,
   check: { kind: 'postgres', firstBlock, notFrom },
 });
+const pages = pagesOf(32_768);
 const byContent: Chunking = { kind: 'content-defined' };
 const finely: Chunking = { kind: 'content-defined', averageBytes: 16_384 };
 
@@ -258,5 +268,217 @@ describe('pages', () => {
       report.damagedPages.map(({ block }) => block),
       [1, 3],
     );
+  });
+});
+
+describe('a local file', () => {
+  test('that vanished, and may, is left out; one that may not is a problem', async () => {
+    const gone = localFile(newPath('gone'), 100);
+    const repository = await newRepository();
+    const problems: string[] = [];
+    const report = await backUpEntries(
+      repository,
+      [
+        file('d/a', gone, { mayVanish: true }),
+        file('d/b', gone),
+        file('d/c', localFile(write(newPath('there'), 'x'), 1)),
+      ],
+      { events: { problem: (path) => problems.push(path) } },
+    );
+    assert.equal(report.problems, 1);
+    assert.deepEqual(problems, ['/d/b']);
+    assert.deepEqual(readdirSync(join(await restore(repository), 'd')), ['c']);
+  });
+
+  test('that is shorter than it was is stored as it is', async () => {
+    const path = write(newPath('short'), 'abc');
+    const problems: string[] = [];
+    const repository = await newRepository();
+    await backUpEntries(
+      repository,
+      [
+        file('may', localFile(path, 20_000_000), { mayVanish: true }),
+        file('may not', localFile(path, 20_000_000)),
+      ],
+      { events: { problem: (which) => problems.push(which) } },
+    );
+    assert.deepEqual(problems, ['/may not']);
+    assert.equal(readFileSync(join(await restore(repository), 'may'), 'latin1'), 'abc');
+  });
+
+  test('that became longer is stored as long as it was seen', async () => {
+    const bytes = randomOf('longer').bytes(2_000_000);
+    const path = write(newPath('long'), bytes);
+    const repository = await newRepository();
+    await backUpEntries(repository, [
+      file('pages', localFile(path, 1_000_001)),
+      file('cut', localFile(path, 1_000_001, byContent)),
+    ]);
+    const target = await restore(repository);
+    for (const name of ['pages', 'cut'])
+      assert.ok(readFileSync(join(target, name)).equals(bytes.subarray(0, 1_000_001)), name);
+  });
+});
+
+describe('the parent', () => {
+  const content = randomOf('parent').bytes(300_000);
+
+  async function twice(second: Partial<SourceEntry>): Promise<{ report: BackupReport; stored: Buffer }> {
+    const repository = await newRepository();
+    const path = write(newPath('relation'), content);
+    const entry = file('base/1/2', localFile(path, content.length));
+    const first = await backUpEntries(repository, [
+      entry,
+      file('base/1/3', { kind: 'bytes', bytes: content }),
+    ]);
+    // What is taken over is not read: this would show.
+    writeFileSync(path, Buffer.alloc(content.length, 1));
+    const report = await backUpEntries(repository, [{ ...entry, ...second }, file('base/1/4')], {
+      parent: { named: first.snapshotId!, filter: anySnapshot },
+    });
+    assert.equal(report.parent?.id, first.snapshotId);
+    return { report, stored: readFileSync(join(await restore(repository), 'base/1/2')) };
+  }
+
+  test('gives the content of what the source vouches for', async () => {
+    const { report, stored } = await twice({ reusable: true });
+    assert.ok(stored.equals(content));
+    assert.equal(report.summary.files_unmodified, 1);
+    assert.equal(report.summary.files_new, 1);
+    assert.equal(report.summary.dirs_changed, 2);
+    assert.equal(report.summary.data_blobs, 0);
+    assert.equal(report.summary.total_bytes_processed, content.length);
+  });
+
+  for (const [why, second] of [
+    ['that it does not vouch for', {}],
+    ['of another time', { reusable: true, mtimeNs: 1_700_000_000_123_456_788n }],
+  ] as const)
+    test(`gives nothing for a file ${why}`, async () => {
+      const { report, stored } = await twice(second);
+      assert.ok(stored.equals(Buffer.alloc(content.length, 1)));
+      assert.equal(report.summary.files_changed, 1);
+    });
+});
+
+describe('a source', () => {
+  const bytes: EntryContent = { kind: 'bytes', bytes: Buffer.from('x') };
+
+  test('that fails makes no snapshot, and its error is the one that is told', async () => {
+    const repository = await newRepository();
+    async function* entries(): AsyncGenerator<SourceEntry> {
+      yield file('a', bytes);
+      throw new LifeboatError('source-unreadable', 'the connection was lost');
+    }
+    await assert.rejects(backUpEntries(repository, entries), /the connection was lost/);
+    const opened = await openRepository(localStorage(repository), password);
+    assert.deepEqual((await listSnapshots(opened, true)).snapshots, []);
+  });
+
+  test('whose stream fails cleans up before the error is told', async () => {
+    const steps: string[] = [];
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('begin');
+      throw new Error('stream broke');
+    }
+    for (const chunking of [pages, byContent]) {
+      async function* entries(): AsyncGenerator<SourceEntry> {
+        try {
+          yield file('a', { kind: 'stream', bytes: broken(), chunking });
+        } finally {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          steps.push('cleaned up');
+        }
+      }
+      await assert.rejects(backUpEntries(await newRepository(), entries), /stream broke/);
+    }
+    assert.deepEqual(steps, ['cleaned up', 'cleaned up']);
+  });
+
+  for (const where of ['entries', 'stream'] as const)
+    test(`that waits in its ${where} ends when the backup is cancelled`, async () => {
+      const cancel = new AbortController();
+      let cleanedUp = false;
+      async function* waiting(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+        yield Buffer.from('begin');
+        cancel.abort();
+        await new Promise((_, reject) => {
+          if (signal.aborted) reject(signal.reason);
+          signal.addEventListener('abort', () => reject(signal.reason));
+        });
+      }
+      async function* entries(run: EntryRun): AsyncGenerator<SourceEntry> {
+        try {
+          yield file('a', bytes);
+          if (where === 'stream')
+            yield file('b', { kind: 'stream', bytes: waiting(run.signal), chunking: pages });
+          for await (const _ of waiting(run.signal));
+        } finally {
+          cleanedUp = true;
+        }
+      }
+      const backup = backUpEntries(await newRepository(), entries, { signal: cancel.signal });
+      await assert.rejects(backup, { code: 'cancelled' });
+      assert.ok(cleanedUp);
+    });
+
+  test('learns from `settled` that the storing failed, and that error is told', async () => {
+    const repository = await newRepository();
+    const storage = localStorage(repository);
+    const full: typeof storage = {
+      ...storage,
+      save: (key, parts) =>
+        key.startsWith('data/') ? Promise.reject(new Error('disk full')) : storage.save(key, parts),
+    };
+    const opened = await openRepository(full, password);
+    let learned: unknown;
+    async function* entries(run: EntryRun): AsyncGenerator<SourceEntry> {
+      const path = write(newPath('large'), randomOf('full').bytes(3_000_000));
+      try {
+        for (let n = 0; n < 1000; n++) {
+          yield file(`f${n}`, localFile(path, 3_000_000, pagesOf(8192 * (n + 1))));
+          await run.settled();
+        }
+      } catch (error) {
+        learned = error;
+        throw error;
+      } finally {
+        learned ??= 'left';
+      }
+    }
+    const source: EntrySource = { paths: ['/x'], entries, tags: () => [] };
+    await assert.rejects(backUp(opened, '', { source: { entries: source }, parent: null }), /disk full/);
+    assert.ok(learned);
+  });
+
+  for (const [what, paths] of [
+    ['twice', ['a/b', 'a/b']],
+    ['below a file', ['a', 'a/b']],
+    ['with an empty part', ['a//b']],
+    ['that leads out', ['a/../../b']],
+    ['with a slash before it', ['/a']],
+  ] as const)
+    test(`that names a path ${what} is refused`, async () => {
+      const entries = paths.map((path) => file(path, bytes));
+      await assert.rejects(backUpEntries(await newRepository(), entries), { code: 'internal' });
+    });
+
+  test('of nothing makes no snapshot', async () => {
+    await assert.rejects(backUpEntries(await newRepository(), []), { code: 'source-unreadable' });
+  });
+
+  test('of a hundred thousand small files is stored in seconds', async () => {
+    const content = Buffer.alloc(2000);
+    async function* entries(): AsyncGenerator<SourceEntry> {
+      for (let n = 0; n < 100_000; n++) {
+        content.writeUInt32LE(n % 5000, 0);
+        yield file(`base/${n % 20}/${n}`, { kind: 'bytes', bytes: content });
+      }
+    }
+    const started = performance.now();
+    const report = await backUpEntries(await newRepository(), entries, { packBytes: 4 * 1024 * 1024 });
+    assert.equal(report.summary.files_new, 100_000);
+    assert.equal(report.summary.data_blobs, 5000);
+    assert.ok(performance.now() - started < 20_000, `${performance.now() - started} ms`);
   });
 });

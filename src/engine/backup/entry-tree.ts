@@ -95,6 +95,7 @@ export function createEntryTree(): EntryTree {
   return {
     add(path, node) {
       const slash = path.lastIndexOf('/');
+      if (slash === 0) refuse(path, 'begins with a slash');
       const folder = folderAt(slash < 0 ? '' : path.slice(0, slash));
       const name = path.slice(slash + 1) as ByteString;
       const why = unsafeName(name);
