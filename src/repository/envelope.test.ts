@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { hasCode } from '../core/errors.ts';
+import { newConfig } from './config.ts';
+import { createSealer } from './crypto.ts';
+import { journalEnvelope } from './envelope.ts';
+import { createEnvelopeCodec } from './envelope-codec.ts';
+import { generateMasterKey } from './keys.ts';
+import type { Repository } from './repository.ts';
+
+const master = generateMasterKey();
+const sealer = createSealer(master);
+/** As much of a repository as sealing needs. */
+const repository = { master, sealer, config: newConfig(2) } as Repository;
+const text = Buffer.alloc(3_000_000, 'a line of the log\n');
+
+describe('the envelope of journals', () => {
+  const threaded = journalEnvelope(repository, { threads: 2 });
+  const here = journalEnvelope(repository, { threads: 0 });
+  after(() => threaded.close());
+
+  test('is the same from threads and without', async () => {
+    for (const content of [Buffer.alloc(0), Buffer.from('x'), text, text.subarray(0, 300_000)])
+      for (const sealing of [threaded, here])
+        for (const opening of [threaded, here]) {
+          const stored = await sealing.seal([content.subarray(0, 5), content.subarray(5)]);
+          assert.ok(Buffer.from(await opening.open(stored, 'it')).equals(content));
+        }
+  });
+
+  test('seals many at once, each into its own', async () => {
+    const contents = Array.from({ length: 12 }, (_, number) => Buffer.alloc(400_000 + number, `${number} `));
+    const stored = await Promise.all(contents.map((content) => threaded.seal([content])));
+    const opened = await Promise.all(stored.map((bytes) => threaded.open(bytes, 'it')));
+    for (const [number, bytes] of opened.entries()) assert.ok(Buffer.from(bytes).equals(contents[number]!));
+  });
+
+  test('opens nothing that was changed or that another key sealed, and names it', async () => {
+    const noise = Buffer.from(Array.from({ length: 400_000 }, (_, at) => (at * at * 7919) >>> 7));
+    const other = createEnvelopeCodec(createSealer(generateMasterKey()));
+    for (const content of [Buffer.from('short'), noise])
+      for (const envelope of [threaded, here]) {
+        const stored = Buffer.from(await envelope.seal([content]));
+        stored[stored.length >> 1]! ^= 1;
+        for (const bytes of [stored, stored.subarray(0, 20), other.seal(content), sealer.seal(content)])
+          await assert.rejects(
+            envelope.open(bytes, 'the piece'),
+            (error) => hasCode(error, 'journal-damaged') && error.message.startsWith('the piece'),
+          );
+      }
+  });
+
+  test('gives nothing out that does not open to what was sealed', () => {
+    const faulty = createEnvelopeCodec({
+      ...sealer,
+      seal(plain) {
+        const sealed = sealer.seal(plain);
+        sealed[20]! ^= 1;
+        return sealed;
+      },
+    });
+    assert.throws(
+      () => faulty.seal(Buffer.from('x')),
+      (error) => hasCode(error, 'internal', 'journal-damaged'),
+    );
+  });
+});
