@@ -129,7 +129,7 @@ export async function chooseRecovery(
     case 'latest':
       return latest(way, target);
     case 'lsn':
-      return toLsn(view, way, target);
+      return toLsn(view, way, target, reader);
     case 'time':
       return toTime(view, way, target, request.inclusive, reader);
     case 'xid':
@@ -186,7 +186,12 @@ function latest(way: Way, target: RecoveryTarget): RecoveryChoice {
   };
 }
 
-function toLsn(view: ClusterView, way: Way, target: RecoveryTarget & { kind: 'lsn' }): RecoveryChoice {
+async function toLsn(
+  view: ClusterView,
+  way: Way,
+  target: RecoveryTarget & { kind: 'lsn' },
+  reader: LogReader,
+): Promise<RecoveryChoice> {
   const backup = way.usable.find((each) => each.stop <= target.lsn);
   if (!backup) throw tooEarly(view, way, target);
   const end = reach(way.held, backup.stop);
@@ -194,15 +199,21 @@ function toLsn(view: ClusterView, way: Way, target: RecoveryTarget & { kind: 'ls
     const [missing] = gaps(way.held, end, target.lsn);
     throw unreachable(describeTarget(target), describeMissing(missing!, way), end);
   }
+  // PostgreSQL stops at the first record that begins at the target or later, and fails where there is none.
+  const near = end - target.lsn < 2n * BigInt(view.segmentBytes);
+  const recordsEnd =
+    near && end > backup.stop ? await reader.recordsEnd({ legs: way.legs, start: backup.stop, end }) : end;
+  const atEnd = recordsEnd <= target.lsn;
+  if (atEnd) demandLastLeg(way, backup, end, target);
   return {
     backup,
     why: 'it is the newest backup that ended before the target',
     legs: way.legs,
-    walEnd: target.lsn,
+    walEnd: atEnd ? end : target.lsn,
     walLimit: end,
-    ends: 'target',
-    endIsTarget: true,
-    notes: [],
+    ends: atEnd ? 'end-of-log' : 'target',
+    endIsTarget: atEnd,
+    notes: atEnd ? ['the log that is held ends at this LSN: all of it is replayed'] : [],
   };
 }
 

@@ -1,0 +1,274 @@
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LifeboatError, messageOf } from '../../../core/errors.ts';
+import type { SqlSession } from '../../../sources/postgres/connection/session.ts';
+import { findTool } from '../../../sources/postgres/connection/tools.ts';
+import {
+  allowConnections,
+  closeDatabase,
+  createDatabaseStatement,
+  dropDatabase,
+  propertyStatements,
+  renameDatabase,
+  swapDatabases,
+} from '../../../sources/postgres/logical/database-changes.ts';
+import { holdToolEnvironment } from '../../../sources/postgres/logical/held-environment.ts';
+import { type GlobalsReport, restoreGlobals } from '../../../sources/postgres/logical/restore-globals.ts';
+import { countTables, openMaintenance } from '../../../sources/postgres/logical/restore-target.ts';
+import { type RestoreOutcome, runRestore } from '../../../sources/postgres/logical/run-restore.ts';
+import { makeScratch, removeScratch } from '../../../sources/postgres/logical/scratch.ts';
+import { quoteName } from '../../../sources/postgres/logical/sql-text.ts';
+import { withSession } from '../../../sources/postgres/logical/with-session.ts';
+import { readGlobals, streamDump, writeDump } from './dump-content.ts';
+import type { DatabasePlan, LogicalRestorePlan, LogicalRestoreRequest } from './request.ts';
+
+/** Carries a plan out. */
+
+export interface DatabaseReport {
+  readonly target: string;
+  readonly way: DatabasePlan['way'];
+  readonly tables: number;
+  readonly bytes: number;
+  readonly durationMs: number;
+  /** What could not be restored; only where errors are to be passed over. */
+  readonly problems: readonly string[];
+  readonly problemCount: number;
+  readonly warnings: readonly string[];
+}
+
+export interface LogicalRestoreReport {
+  readonly databases: readonly DatabaseReport[];
+  readonly globals: GlobalsReport | null;
+  readonly durationMs: number;
+}
+
+export interface LogicalRestoreEvents {
+  /** Bytes of the dump of `target` that pg_restore has taken. */
+  progress?(target: string, bytes: number, total: number): void;
+  step?(message: string): void;
+  warning?(message: string): void;
+}
+
+interface Run {
+  readonly plan: LogicalRestorePlan;
+  readonly request: LogicalRestoreRequest;
+  readonly program: string;
+  readonly events: LogicalRestoreEvents;
+}
+
+/** Names of databases are cut at 63 bytes. */
+const nameBytesMax = 63;
+
+function temporaryName(target: string, purpose: string): string {
+  const tail = `_lifeboat_${purpose}_${randomBytes(4).toString('hex')}`;
+  const head = Buffer.from(target).subarray(0, nameBytesMax - tail.length);
+  // A letter of several bytes may be cut in two.
+  return `${head.toString('utf8').replace(/\ufffd+$/, '')}${tail}`;
+}
+
+/**
+ * @throws LifeboatError `database-restore-failed`; databases that were replaced before that stay replaced, the one
+ *   that failed is as it was. `restore-incomplete` where errors were passed over.
+ */
+export async function executeLogicalRestore(
+  plan: LogicalRestorePlan,
+  request: LogicalRestoreRequest,
+  events: LogicalRestoreEvents = {},
+): Promise<LogicalRestoreReport> {
+  const startMs = performance.now();
+  const { settings, signal } = request;
+  const tool = await findTool('pg_restore', {
+    major: Math.floor(plan.toolVersion / 10_000),
+    binDirectory: request.binDirectory,
+  });
+  const run: Run = { plan, request, program: tool.path, events };
+  const targets = plan.databases.map(({ target }) => target);
+  const maintain = async <T>(work: (session: SqlSession) => Promise<T>): Promise<T> => {
+    // Not bound to the signal: what a cancelled restore leaves behind is still to be removed.
+    const session = await openMaintenance(settings, targets, new AbortController().signal);
+    try {
+      return await work(session);
+    } finally {
+      await session.close();
+    }
+  };
+  let globals: GlobalsReport | null = null;
+  if (plan.globals) {
+    events.step?.('restoring roles and tablespaces');
+    const script = await readGlobals(request);
+    globals = script === null ? null : await maintain((session) => restoreGlobals(session, script));
+    for (const problem of globals?.problems ?? []) events.warning?.(problem);
+  }
+  const databases: DatabaseReport[] = [];
+  for (const database of plan.databases) {
+    signal.throwIfAborted();
+    const whole = database.way === 'create' || database.way === 'swap';
+    databases.push(
+      await (whole ? restoreBeside(run, database, maintain) : restoreInto(run, database, database.target)),
+    );
+  }
+  return { databases, globals, durationMs: performance.now() - startMs };
+}
+
+type Maintain = <T>(work: (session: SqlSession) => Promise<T>) => Promise<T>;
+
+/** Builds the database under another name; its own name comes at the end, in one step. */
+async function restoreBeside(run: Run, database: DatabasePlan, maintain: Maintain): Promise<DatabaseReport> {
+  const { plan, request, events } = run;
+  const { target, way } = database;
+  const fresh = temporaryName(target, 'new');
+  await maintain((session) =>
+    session.query(createDatabaseStatement(fresh, database.database, database.owner, plan.serverVersion)),
+  );
+  try {
+    const report = await restoreInto(run, database, fresh);
+    await maintain((session) => giveProperties(run, session, database, fresh));
+    request.signal.throwIfAborted();
+    if (way === 'create') {
+      await maintain((session) => renameDatabase(session, fresh, target));
+      return report;
+    }
+    events.step?.(`replacing ${target}`);
+    const aside = temporaryName(target, 'old');
+    await maintain((session) => replace(session, target, fresh, aside));
+    try {
+      await maintain((session) => dropDatabase(session, aside, plan.serverVersion));
+    } catch (error) {
+      events.warning?.(`the replaced database is still there as ${aside}: ${messageOf(error)}`);
+    }
+    return report;
+  } catch (error) {
+    try {
+      await maintain((session) => dropDatabase(session, fresh, plan.serverVersion));
+    } catch (left) {
+      events.warning?.(`the unfinished database ${fresh} could not be dropped: ${messageOf(left)}`);
+    }
+    throw error;
+  }
+}
+
+async function replace(session: SqlSession, target: string, fresh: string, aside: string): Promise<void> {
+  await closeDatabase(session, target);
+  try {
+    await swapDatabases(session, { name: target, fresh, aside });
+  } catch (error) {
+    await allowConnections(session, target);
+    throw error;
+  }
+}
+
+async function giveProperties(
+  { plan, request, events }: Run,
+  session: SqlSession,
+  { database }: DatabasePlan,
+  name: string,
+): Promise<void> {
+  const rows = await session.query<{ name: string }>('select rolname::text as name from pg_catalog.pg_roles');
+  const roles = new Set(rows.map((row) => row.name));
+  for (const statement of propertyStatements(name, database, { privileges: plan.privileges, roles })) {
+    request.signal.throwIfAborted();
+    try {
+      await session.query(statement);
+    } catch (error) {
+      // The data is there; what a setting or a grant was is in the manifest.
+      events.warning?.(`a property of ${database.name} was not restored: ${messageOf(error)}`);
+    }
+  }
+}
+
+/** Runs pg_restore against the database `into`, and looks at what came of it. */
+async function restoreInto(run: Run, database: DatabasePlan, into: string): Promise<DatabaseReport> {
+  const { plan, request, events } = run;
+  const startMs = performance.now();
+  const own = request.settings.with({ database: into });
+  events.step?.(`restoring ${database.target}`);
+  await makeSchemas(run, database, into);
+  const outcome = await restoreDump(run, database, into);
+  if (outcome.problemCount > 0 && plan.onError === 'stop') throw failure(database, outcome);
+  if (!database.selection && database.way !== 'in-place') {
+    const found = await countTables(own, request.signal);
+    if (found < database.tables && outcome.problemCount === 0) {
+      throw new LifeboatError(
+        'database-restore-failed',
+        `${database.target} has ${found} tables after the restore, and the dump has ${database.tables}`,
+        { hint: 'run `lifeboat check --read-data`, and restore another snapshot' },
+      );
+    }
+  }
+  if (plan.analyze) {
+    events.step?.(`analyzing ${database.target}`);
+    await withSession(own, request.signal, (session) => session.query('ANALYZE'));
+  }
+  return {
+    target: database.target,
+    way: database.way,
+    tables: database.tables,
+    bytes: database.database.bytes,
+    durationMs: performance.now() - startMs,
+    ...outcome,
+  };
+}
+
+async function makeSchemas({ request }: Run, { selection }: DatabasePlan, into: string): Promise<void> {
+  const missing = selection?.missingSchemas ?? [];
+  if (missing.length === 0) return;
+  await withSession(request.settings.with({ database: into }), request.signal, async (session) => {
+    for (const schema of missing) await session.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)}`);
+  });
+}
+
+async function restoreDump(run: Run, database: DatabasePlan, into: string): Promise<RestoreOutcome> {
+  const { plan, request, events } = run;
+  const inOneTransaction = database.way === 'in-place' || database.way === 'objects';
+  const held = await holdToolEnvironment(request.settings.with({ database: into }));
+  const folder = makeScratch(`the restore of ${database.target}`, database.scratchBytes, request.scratch);
+  try {
+    const list = database.selection && join(folder, 'list');
+    if (list) writeFileSync(list, database.selection!.list, { mode: 0o600 });
+    const fromFolder = database.scratchBytes > 0;
+    const archive = fromFolder ? await writeDump(request, database.database, folder, request.signal) : null;
+    const total = database.database.bytes;
+    const told = (bytes: number): void => events.progress?.(database.target, bytes, total);
+    return await runRestore({
+      program: run.program,
+      login: held.login,
+      database: into,
+      jobs: database.jobs,
+      owner: plan.owner,
+      privileges: plan.privileges,
+      exitOnError: plan.onError === 'stop',
+      singleTransaction: inOneTransaction && plan.onError === 'stop',
+      clean: database.way === 'in-place' || (database.selection?.replaced.length ?? 0) > 0,
+      list,
+      archive,
+      input: fromFolder ? null : counted(await streamDump(request, database.database), told),
+      signal: request.signal,
+    });
+  } finally {
+    removeScratch(folder);
+    await held.close();
+  }
+}
+
+async function* counted(
+  bytes: AsyncIterable<Uint8Array>,
+  told: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let taken = 0;
+  for await (const piece of bytes) {
+    yield piece;
+    taken += piece.length;
+    told(taken);
+  }
+}
+
+function failure({ target, way }: DatabasePlan, { problems, problemCount }: RestoreOutcome): LifeboatError {
+  const more = problemCount > problems.length ? ` and ${problemCount - problems.length} more` : '';
+  const kept =
+    way === 'create' ? 'the database was not made' : 'nothing in it was changed, the old data is still there';
+  return new LifeboatError(
+    'database-restore-failed',
+    `${target} was not restored: ${problems.join('; ')}${more}; ${kept}`,
+  );
+}

@@ -1,0 +1,153 @@
+import { hasCode, LifeboatError } from '../../core/errors.ts';
+import type { PhysicalManifest } from '../../model/postgres-manifest.ts';
+import type { StoredSnapshot } from '../../model/snapshot.ts';
+import { parseSnapshot } from '../../model/snapshot-codec.ts';
+import { type BlobReader, openBlobReader } from '../../repository/blob-reader.ts';
+import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
+import type { Repository } from '../../repository/repository.ts';
+import { type Account, ownerFor } from '../../sources/postgres/recovery/data-directory.ts';
+import { groupId, userId } from '../../transport/accounts.ts';
+import { treeOfSnapshot } from '../look/find-snapshot.ts';
+import { chooseRecovery, type RecoveryChoice, type RecoveryRequest } from './choose.ts';
+import { type ClusterLog, type RecoveryPlace, readHoldings } from './cluster-log.ts';
+import { createLogReader } from './log-reader.ts';
+import { type PlanInput, planRecovery, type RecoveryPlan } from './plan.ts';
+import {
+  type ClusterTrees,
+  findClusterTrees,
+  measureReading,
+  readPhysicalManifest,
+} from './snapshot-contents.ts';
+import type { LogReader } from './source-view.ts';
+
+export interface RecoveryOptions {
+  readonly source: string;
+  readonly request: RecoveryRequest;
+  /** null: where the original was. */
+  readonly dataDirectory: string | null;
+  readonly tablespaces: ReadonlyMap<string, string>;
+  readonly start: boolean;
+  readonly standby: boolean;
+  readonly amcheck: boolean;
+  readonly stopServer: boolean;
+  /** Threads that will read. */
+  readonly workers: number;
+  readonly signal: AbortSignal;
+}
+
+/** A recovery that is planned and can be executed. */
+export interface PreparedRecovery {
+  readonly plan: RecoveryPlan;
+  readonly input: PlanInput;
+  readonly manifest: PhysicalManifest;
+  readonly repository: Repository;
+  readonly index: BlobIndex;
+  readonly reader: BlobReader;
+  readonly trees: ClusterTrees;
+  readonly account: Account | null;
+  readonly logReader: LogReader;
+  /** Things that could not be read and were not needed. */
+  readonly problems: readonly LifeboatError[];
+}
+
+interface Chosen {
+  readonly log: ClusterLog;
+  readonly reader: LogReader;
+  readonly choice: RecoveryChoice;
+}
+
+/** The newest cluster that can be recovered there; a source may have been made anew under the same name. */
+async function chooseCluster(clusters: readonly ClusterLog[], options: RecoveryOptions): Promise<Chosen> {
+  let first: unknown = null;
+  for (const log of clusters) {
+    const reader = createLogReader(log);
+    try {
+      return { log, reader, choice: await chooseRecovery(log.view, options.request, reader) };
+    } catch (error) {
+      first ??= error;
+      // Only what lies before the newest cluster's first backup can be an older one's.
+      if (!hasCode(first, 'recovery-target-too-early')) throw first;
+    }
+  }
+  throw (
+    first ??
+    new LifeboatError(
+      'recovery-backup-missing',
+      `there is no physical backup of ${options.source} in the repositories`,
+    )
+  );
+}
+
+const readingShare = 0.7;
+
+/** Whose the files are to be: of the folder, else of the account `postgres`, else as they were. */
+function accountFor(dataDirectory: string, trees: ClusterTrees): Account | null {
+  if (process.geteuid?.() !== 0) return null;
+  const owner = ownerFor(dataDirectory);
+  if (owner) return owner;
+  const [uid, gid] = [userId('postgres'), groupId('postgres')];
+  return uid !== null && gid !== null ? { uid, gid } : trees.owner;
+}
+
+/** Reads and plans; changes nothing. @throws LifeboatError `recovery-…`, `usage`, errors of the repositories. */
+export async function prepareRecovery(
+  places: readonly RecoveryPlace[],
+  options: RecoveryOptions,
+): Promise<PreparedRecovery> {
+  const { clusters, problems } = await readHoldings(places, options.source);
+  const { log, reader: logReader, choice } = await chooseCluster(clusters, options);
+  const place = places.find(({ name }) => name === choice.backup.place)!;
+  const { repository } = place;
+  const id = choice.backup.snapshot;
+  const snapshot: StoredSnapshot = { ...parseSnapshot(await repository.files.load('snapshots', id)), id };
+  const index = await loadIndex(repository);
+  const reader = openBlobReader(repository, index);
+  const manifest = await readPhysicalManifest(reader, snapshot);
+  checkManifest(manifest, choice, log);
+  const trees = await findClusterTrees(reader, treeOfSnapshot(snapshot), manifest);
+  const rate = await measureReading(reader, trees.data, options.signal);
+  const dataDirectory = options.dataDirectory ?? manifest.dataDirectory;
+  const input: PlanInput = {
+    log: { ...log, view: { ...log.view, segmentBytes: manifest.segmentBytes } },
+    request: options.request,
+    choice,
+    manifest,
+    dataDirectory,
+    tablespaces: options.tablespaces,
+    start: options.start,
+    standby: options.standby,
+    amcheck: options.amcheck,
+    stopServer: options.stopServer,
+    readingRate: rate === null ? null : rate * Math.max(1, options.workers * readingShare),
+  };
+  const plan = planRecovery(input);
+  const account = accountFor(plan.dataDirectory, trees);
+  return { plan, input, manifest, repository, index, reader, trees, account, logReader, problems };
+}
+
+/** Tags serve the listing; the manifest is what was backed up. */
+function checkManifest(
+  manifest: PhysicalManifest,
+  { backup }: RecoveryChoice,
+  { view, streams }: ClusterLog,
+): void {
+  const what = `the snapshot ${backup.snapshot.slice(0, 8)}`;
+  if (manifest.systemIdentifier !== backup.system || manifest.timeline !== backup.timeline)
+    throw new LifeboatError(
+      'repository-damaged',
+      `${what} holds another cluster or timeline than its tags say`,
+    );
+  const hasPieces = streams.some(({ pieces }) => pieces.length > 0);
+  if (hasPieces && manifest.segmentBytes !== view.segmentBytes)
+    throw new LifeboatError(
+      'journal-conflict',
+      `${what} has log segments of ${manifest.segmentBytes} bytes, the journal has ${view.segmentBytes}`,
+    );
+}
+
+/** The time of the last transaction of the log that is replayed; null where there is none. */
+export function lastCommitOf({ logReader, input }: PreparedRecovery): Promise<number | null> {
+  const { choice } = input;
+  if (choice.walEnd <= choice.backup.stop) return Promise.resolve(null);
+  return logReader.lastCommitMs({ legs: choice.legs, start: choice.backup.stop, end: choice.walEnd });
+}
