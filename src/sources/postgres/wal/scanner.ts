@@ -26,6 +26,8 @@ export interface WalScanner {
   feed(lsn: Lsn, bytes: Uint8Array): WalMark[];
   /** Why nothing is read until the next segment or break, such as the end of the log; null where all is well. */
   readonly stopped: { readonly lsn: Lsn; readonly reason: string } | null;
+  /** Behind the last record that was read to its end; null where there was none since reading began anew. */
+  readonly recordsEnd: Lsn | null;
 }
 
 /** MaxAllocSize: no record is larger (XLogRecordMaxSize). */
@@ -65,6 +67,7 @@ export function createWalScanner(options: {
   let collected: Uint8Array | null = null;
   let collectedFill = 0;
   let previousStart = none;
+  let recordsEnd = none;
   let marks: WalMark[] = [];
 
   const stop = (reason: string): void => {
@@ -87,11 +90,13 @@ export function createWalScanner(options: {
   function endRecord(): string | null {
     const end = aligned(position);
     skipTo = end;
+    if (collected === null) recordsEnd = end;
     if (recordStart === none) return null; // its beginning was not seen
     if (collected !== null) {
       const record = collected;
       collected = null;
       if (!recordIsIntact(record)) return 'a record has a wrong checksum';
+      recordsEnd = end;
       const mark = readMark(record, major);
       if (mark) marks.push({ ...mark, lsn: BigInt(recordStart), endLsn: BigInt(end) });
     }
@@ -100,7 +105,7 @@ export function createWalScanner(options: {
     if (switching) {
       switching = false;
       // The rest of the segment is void, also where the record ends with its last byte.
-      if (end % segmentBytes !== 0) skipTo = end + segmentBytes - (end % segmentBytes);
+      if (end % segmentBytes !== 0) recordsEnd = skipTo = end + segmentBytes - (end % segmentBytes);
     }
     return null;
   }
@@ -159,6 +164,7 @@ export function createWalScanner(options: {
     if (start !== position) {
       position = start;
       stopped = null;
+      recordsEnd = none;
       restartAt(start % blockBytes === 0 ? start : start + blockBytes - (start % blockBytes));
     }
     marks = [];
@@ -218,6 +224,9 @@ export function createWalScanner(options: {
     feed,
     get stopped() {
       return stopped;
+    },
+    get recordsEnd() {
+      return recordsEnd === none ? null : BigInt(recordsEnd);
     },
   };
 }

@@ -1,0 +1,67 @@
+import { mkdir, readdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../../../core/errors.ts';
+
+/**
+ * A marker says that an archived file is durable in every repository, so that `bin/lifeboat` need not start
+ * anything to answer PostgreSQL: `<run folder>/wal<data directory>/<name>.ok` with the names of source and
+ * configuration as its two lines.
+ *
+ * Only whoever serves can write there. A marker is believed while the file is not newer than it; it is
+ * removed when PostgreSQL has taken note (its `.ready` is gone), and all of them when serving begins and ends.
+ */
+export interface Markers {
+  add(name: string): Promise<void>;
+  /** Removes those of files that PostgreSQL does not wait for any more. */
+  keepOnly(ready: ReadonlySet<string>): Promise<void>;
+  clear(): Promise<void>;
+}
+
+export interface MarkerOptions {
+  readonly runFolder: string;
+  readonly dataDirectory: string;
+  readonly source: string;
+  /** Absolute path of the configuration. */
+  readonly configPath: string;
+}
+
+const suffix = '.ok';
+
+export async function openMarkers(options: MarkerOptions): Promise<Markers> {
+  const folder = join(options.runFolder, 'wal', await realpath(options.dataDirectory));
+  await mkdir(folder, { recursive: true, mode: 0o755 });
+  const content = `${options.source}\n${options.configPath}\n`;
+  const present = new Set<string>();
+
+  async function remove(file: string): Promise<void> {
+    present.delete(file);
+    await rm(join(folder, file), { force: true });
+  }
+  const markers: Markers = {
+    async add(name) {
+      const file = `${name}${suffix}`;
+      const path = join(folder, file);
+      // Under its name it is whole at once: a shell reads it.
+      await writeFile(`${path}.new`, content, { mode: 0o644 });
+      await rename(`${path}.new`, path);
+      present.add(file);
+    },
+    async keepOnly(ready) {
+      for (const file of present) if (!ready.has(file.slice(0, -suffix.length))) await remove(file);
+    },
+    async clear() {
+      for (const file of await listFolder(folder)) await remove(file);
+    },
+  };
+  await markers.clear();
+  return markers;
+}
+
+async function listFolder(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).filter((file) => /\.ok(?:\.new)?$/.test(file));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
