@@ -92,16 +92,16 @@ protect: [{ sources: [one, two], to: b }, { sources: one, to: [a, b] }]`);
     assert.deepEqual(kept, [['b', 'a'], ['b'], []]);
   });
 
-  it('comes back from what `config show` prints', async () => {
+  it('comes back from what `config show` prints', () => {
     const text = `${head}sources:
   a: { type: postgres, url: "host=x dbname=y", databases: all, jobs: 3, hooks: { after-restore: [{ http: "http://x/", timeout: 1500ms }] } }
   b: { type: postgres, url: env:X, password: "command:pass x", method: physical, way: remote, journal: {} }
   c: { type: files, paths: [/c], exclude: ["*.o"] }`;
     const once = understood(text);
-    assert.deepEqual(understood(await configurationYaml(once)), once);
+    assert.deepEqual(understood(configurationYaml(once)), once);
   });
 
-  it('is shown without the passwords that stand in it', async () => {
+  it('is shown without the passwords that stand in it', () => {
     for (const url of [
       'postgresql://app:hunter2@db/x',
       'host=db password=hunter2 user=x',
@@ -109,7 +109,7 @@ protect: [{ sources: [one, two], to: b }, { sources: one, to: [a, b] }]`);
       'postgresql://db/x?password=hunter2&sslmode=require',
     ]) {
       const text = `${head}sources: { a: { type: postgres, url: ${JSON.stringify(url)} } }`;
-      assert.doesNotMatch(await configurationYaml(understood(text)), /hunt/);
+      assert.doesNotMatch(configurationYaml(understood(text)), /hunt/);
       assert.deepEqual(warningsIn(text), [
         '4:38: sources.a.url: the password stands in the file; say where it is with env:NAME, file:PATH or command:LINE',
       ]);

@@ -1,3 +1,4 @@
+import { stringify } from 'yaml';
 import type {
   Configuration,
   Hook,
@@ -7,7 +8,10 @@ import type {
 } from '../../model/configuration.ts';
 import { formatDurationMs, formatSize } from './units.ts';
 
-/** A configuration as a file would say it, with every default written out and secrets as references. */
+/**
+ * A configuration as a file would say it, with every default written out and secrets as references. Loaded
+ * where it is printed: it brings the YAML library along.
+ */
 
 type View = { readonly [key: string]: unknown };
 
@@ -21,8 +25,7 @@ export function configurationView({ repositories, sources, protect }: Configurat
 }
 
 /** The same as YAML. */
-export async function configurationYaml(configuration: Configuration): Promise<string> {
-  const { stringify } = await import('yaml');
+export function configurationYaml(configuration: Configuration): string {
   return stringify(configurationView(configuration), { lineWidth: 0 });
 }
 

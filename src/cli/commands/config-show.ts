@@ -18,7 +18,7 @@ export const command = defineCommand({
     const { output } = context;
     const configuration = await requireConfiguration(context);
     if (output.json) output.jsonLine({ path: configuration.path, ...configurationView(configuration) });
-    else output.line(`# ${configuration.path}\n${await configurationYaml(configuration)}`.trimEnd());
+    else output.line(`# ${configuration.path}\n${configurationYaml(configuration)}`.trimEnd());
     return 0;
   },
 });
