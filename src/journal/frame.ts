@@ -43,22 +43,27 @@ export interface OpenedFrame {
 }
 
 /**
- * Loads an object, and verifies its hash against its name, its tag and its frame.
+ * Loads an object as it is stored, and verifies its hash against its name.
  * @throws LifeboatError `journal-damaged`; `storage-missing-file` and other errors of the storage as they are.
  */
-export async function loadFrame(
-  storage: Storage,
-  envelope: Envelope,
-  key: string,
-  hash: string,
-): Promise<OpenedFrame> {
+export async function loadStored(storage: Storage, key: string, hash: string): Promise<Uint8Array> {
   const stored = await storage.load(key);
   if (nameHash(stored) !== hash)
     throw new LifeboatError(
       'journal-damaged',
       `${key} is damaged: its content has another hash than its name says`,
     );
-  const plain = await envelope.open(stored, key);
+  return stored;
+}
+
+/** As `loadStored`; opens the object as well and verifies its tag and its frame. */
+export async function loadFrame(
+  storage: Storage,
+  envelope: Envelope,
+  key: string,
+  hash: string,
+): Promise<OpenedFrame> {
+  const plain = await envelope.open(await loadStored(storage, key, hash), key);
   return splitFrame(plain, key);
 }
 
