@@ -7,11 +7,13 @@ export interface Row {
   readonly seconds: Sample | null;
   readonly peakBytes: Sample | null;
   readonly storedBytes: Sample | null;
+  /** Percentage points, where a share was compared. */
+  readonly points?: Sample;
   /** Why there is nothing. */
   readonly reason: string | null;
 }
 
-export type Measure = 'seconds' | 'peakBytes' | 'storedBytes';
+export type Measure = 'seconds' | 'peakBytes' | 'storedBytes' | 'points';
 
 /** What is asked of the first program named. Without `peer` the number is an absolute one. */
 export interface BarRule {

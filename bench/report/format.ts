@@ -15,12 +15,14 @@ const formats: Readonly<Record<Measure, (value: number) => string>> = {
   seconds: formatSeconds,
   peakBytes: formatBytes,
   storedBytes: formatBytes,
+  points: (points) => `${points.toFixed(1)} points`,
 };
 
 const measureNames: Readonly<Record<Measure, string>> = {
   seconds: 'time',
   peakBytes: 'memory',
   storedBytes: 'stored size',
+  points: 'share',
 };
 
 /** The median with the least and the most of all runs. */
@@ -57,11 +59,11 @@ export const rowHead = ['program', 'time: median (spread)', 'peak memory', 'stor
 
 /** The programs of a comparison as the cells of table rows. */
 export function rowCells({ rows }: Comparison): string[][] {
-  return rows.map(({ program, seconds, peakBytes, storedBytes, reason }) =>
+  return rows.map(({ program, seconds, peakBytes, storedBytes, points, reason }) =>
     reason === null
       ? [
           program,
-          formatSpread(seconds, formatSeconds),
+          points ? formatSpread(points, formats.points) : formatSpread(seconds, formatSeconds),
           peakBytes === null ? '–' : formatBytes(peakBytes.most),
           storedBytes === null ? '–' : formatBytes(storedBytes.median),
         ]
