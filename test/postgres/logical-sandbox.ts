@@ -2,8 +2,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BackupReport } from '../../src/engine/backup/backup.ts';
+import { readManifest } from '../../src/engine/look/read-manifest.ts';
+import {
+  executeLogicalRestore,
+  type LogicalRestoreReport,
+} from '../../src/engine/recover/logical/execute.ts';
+import { planLogicalRestore } from '../../src/engine/recover/logical/plan.ts';
+import type { LogicalRestorePlan, LogicalRestoreRequest } from '../../src/engine/recover/logical/request.ts';
 import type { LogicalManifest } from '../../src/model/postgres-manifest.ts';
+import { openBlobReader } from '../../src/repository/blob-reader.ts';
+import { loadIndex } from '../../src/repository/index/blob-index.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import { listSnapshots } from '../../src/repository/snapshots.ts';
 import { connectionSettings } from '../../src/sources/postgres/connection/settings.ts';
 import {
   type LogicalBackupOptions,
@@ -22,7 +32,16 @@ export interface LogicalSandbox {
   open(): Promise<Repository>;
   /** Backs up what `url` connects to. */
   dump(url: string, more?: Partial<LogicalBackupOptions>): Promise<Dumped>;
+  /** Plans the restore of a snapshot, the newest unless one is named, to the server of `url`, and carries it out. */
+  restore(url: string, more?: Partial<LogicalRestoreRequest>, snapshot?: string): Promise<Restored>;
+  plan(url: string, more?: Partial<LogicalRestoreRequest>, snapshot?: string): Promise<LogicalRestorePlan>;
   remove(): void;
+}
+
+export interface Restored {
+  readonly plan: LogicalRestorePlan;
+  readonly report: LogicalRestoreReport;
+  readonly warnings: readonly string[];
 }
 
 export interface Dumped {
@@ -39,10 +58,55 @@ export async function createLogicalSandbox(): Promise<LogicalSandbox> {
   const repository = join(folder, 'repository');
   await createCheapRepository(localStorage(repository));
   const open = (): Promise<Repository> => openRepository(localStorage(repository), testPassword);
+
+  async function request(
+    url: string,
+    more: Partial<LogicalRestoreRequest>,
+    named: string | undefined,
+  ): Promise<LogicalRestoreRequest> {
+    const opened = await open();
+    const { snapshots } = await listSnapshots(opened);
+    const newest = snapshots.toSorted((a, b) => (a.time < b.time ? -1 : 1)).at(-1)!;
+    const snapshot = named === undefined ? newest : snapshots.find(({ id }) => id === named)!;
+    const reader = openBlobReader(opened, await loadIndex(opened));
+    return {
+      snapshot: { id: snapshot.id, time: snapshot.time, tree: snapshot.tree! },
+      manifest: (await readManifest(reader, snapshot)) as LogicalManifest,
+      reader,
+      settings: await connectionSettings(url, { password: null, env: { HOME: folder } }),
+      binDirectory: null,
+      databases: [],
+      renamed: null,
+      tables: [],
+      schemas: [],
+      drop: false,
+      jobs: 1,
+      owner: true,
+      privileges: true,
+      globals: false,
+      safetyBackup: true,
+      onError: 'stop',
+      analyze: false,
+      scratch: folder,
+      signal: new AbortController().signal,
+      ...more,
+    };
+  }
+
   return {
     folder,
     repository,
     open,
+    plan: async (url, more = {}, named) => planLogicalRestore(await request(url, more, named)),
+    async restore(url, more = {}, named) {
+      const asked = await request(url, more, named);
+      const plan = await planLogicalRestore(asked);
+      const warnings: string[] = [];
+      const report = await executeLogicalRestore(plan, asked, {
+        warning: (message) => warnings.push(message),
+      });
+      return { plan, report, warnings };
+    },
     async dump(url, more = {}) {
       const signal = more.signal ?? new AbortController().signal;
       const source = createLogicalSource({

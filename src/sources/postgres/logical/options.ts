@@ -21,6 +21,8 @@ export interface LogicalBackupOptions {
   readonly lockWaitMs: number;
   /** Of the last snapshot of this source, whose way to cut dumps is kept; null where there is none. */
   readonly previous: LogicalManifest | null;
+  /** `safety`: taken before a restore overwrites something, and never chosen for a restore by itself. */
+  readonly purpose?: 'safety';
   readonly signal: AbortSignal;
 }
 

@@ -123,13 +123,13 @@ export function createLogicalSource(options: LogicalBackupOptions): LogicalSourc
   return {
     paths: [`/${source}`],
     entries,
-    tags: () => (written ? tagsOf(written) : []),
+    tags: () => (written ? tagsOf(written, options.purpose ?? written.kind) : []),
     manifest: () => written,
   };
 }
 
 /** For listings, so that trees need not be read. */
-function tagsOf({ source, kind, stopTime }: LogicalManifest): string[] {
+function tagsOf({ source, stopTime }: LogicalManifest, kind: string): string[] {
   return [
     `${postgresTags.source}=${source}`,
     `${postgresTags.kind}=${kind}`,
