@@ -15,7 +15,7 @@ export function runSourceHooks(
   moment: HookMoment,
   more: NonNullable<HookFacts['more']>,
   signal: AbortSignal,
-  events: HookEvents = {},
+  events: Required<HookEvents>,
 ): Promise<void> {
   const facts: HookFacts = { moment, source: source.name, more };
   return runHooks(source.hooks[hooksOf[moment]], facts, runHook, signal, events);

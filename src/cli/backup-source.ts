@@ -5,6 +5,7 @@ import { hasCode, LifeboatError } from '../core/errors.ts';
 import { readGround, runBackup } from '../engine/backup/backup.ts';
 import { createSelection } from '../engine/backup/selection.ts';
 import { readBase } from '../engine/backup/source-base.ts';
+import type { HookEvents } from '../engine/recover/hooks.ts';
 import type { Configuration, FilesSource, PostgresSource } from '../model/configuration.ts';
 import { type BackupType, postgresTags } from '../model/postgres-manifest.ts';
 import { anySnapshot } from '../policy/snapshot-selection.ts';
@@ -77,7 +78,11 @@ async function backUpSource(
       return false;
     }
   };
-  const events = { started: (hook: string) => output.verbose(`running the hook ${hook}`) };
+  const events: Required<HookEvents> = {
+    started: (hook) => output.verbose(`running the hook ${hook}`),
+    ended: (hook, { durationMs, output: said }) =>
+      output.veryVerbose(`${hook} ended after ${(durationMs / 1000).toFixed(3)}s${said ? `: ${said}` : ''}`),
+  };
   const hooks = source.type === 'postgres' && !context.options.dryRun ? source : null;
   const ready = !hooks || (await attempt(() => runSourceHooks(hooks, 'before-backup', {}, signal, events)));
   try {
