@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -145,7 +145,12 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     url: urlOf({}),
     urlOf,
     async start() {
-      await control('-l', logFile, 'start');
+      try {
+        await control('-l', logFile, 'start');
+      } catch (error) {
+        const log = existsSync(logFile) ? readFileSync(logFile, 'utf8').slice(-2000) : '';
+        throw new Error(`the server does not start:\n${log}`, { cause: error });
+      }
     },
     async stop(mode = 'fast') {
       await control('-m', mode, 'stop');

@@ -142,7 +142,7 @@ for (const server of ['debian', 'newest'] satisfies Server[]) {
         const taken = await take(repository, cluster, way);
         assert.deepEqual(taken.warnings, []);
         assert.equal(taken.manifest.way, way);
-        const [{ oid }] = taken.manifest.tablespaces as [{ oid: number }];
+        const { oid } = taken.manifest.tablespaces[0]!;
         const restored = await startRestored(repository, server, taken.id, [String(oid)]);
         t.after(() => restored.destroy());
         const count = 'select count(*) from';
@@ -169,7 +169,7 @@ for (const server of ['debian', 'newest'] satisfies Server[]) {
       const next = await take(repository, cluster, 'local', 'incremental');
       assert.equal(next.manifest.comparedWith, full.id);
       assert.ok(next.newBytes < full.manifest.bytes / 4, `${next.newBytes} bytes were new`);
-      const [{ oid }] = next.manifest.tablespaces as [{ oid: number }];
+      const { oid } = next.manifest.tablespaces[0]!;
       const restored = await startRestored(repository, server, next.id, [String(oid)]);
       t.after(() => restored.destroy());
       assert.match(await restored.sql('select text from big where n = 77'), /^[0-9A-F]+$/);

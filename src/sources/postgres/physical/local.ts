@@ -83,13 +83,6 @@ export async function* localEntries(
   const rootStat = statSync(dataDirectory, { bigint: true });
   const root = { uid: Number(rootStat.uid), gid: Number(rootStat.gid) };
   const owner = ownerOf(root.uid, root.gid);
-  yield {
-    path: bytesOfText(`${source}/data`),
-    type: 'dir',
-    permissions: Number(rootStat.mode & 0o7777n),
-    ...owner,
-    mtimeNs: rootStat.mtimeNs,
-  };
   yield* topFolders(source, tablespaces, owner);
 
   const linked = new Set(tablespaces.map(({ oid }) => oid));

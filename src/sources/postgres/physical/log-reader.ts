@@ -43,6 +43,11 @@ export class LogReader {
     }
   }
 
+  /** Lets the server's stream go. */
+  async close(): Promise<void> {
+    await this.pieces.return?.();
+  }
+
   private async receive(): Promise<void> {
     const { done, value } = await this.pieces.next();
     if (done)

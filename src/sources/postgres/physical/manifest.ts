@@ -93,7 +93,7 @@ export function* topFolders(
   tablespaces: readonly { readonly oid: number }[],
   owner: { readonly uid: number; readonly gid: number },
 ): Generator<SourceEntry> {
-  const above = tablespaces.length > 0 ? ['', '/tablespaces'] : [''];
+  const above = tablespaces.length > 0 ? ['', '/data', '/tablespaces'] : ['', '/data'];
   const paths = [...above, '/.lifeboat', ...tablespaces.map(({ oid }) => `/tablespaces/${oid}`)];
   const mtimeNs = BigInt(Date.now()) * 1_000_000n;
   for (const path of paths)

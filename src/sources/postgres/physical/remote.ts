@@ -12,15 +12,18 @@ import {
 } from '../../../model/wal.ts';
 import type { ServerFacts } from '../connection/server.ts';
 import type { SqlSession } from '../connection/session.ts';
+import type { BackupTablespace } from '../replication/base-backup.ts';
 import { openReplication, type ReplicationSession } from '../replication/session.ts';
-import { parseBackupLabel } from './backup-label.ts';
+import type { TarEntry } from '../replication/tar.ts';
+import type { WalMessage } from '../replication/wal-stream.ts';
+import { type BackupLabel, parseBackupLabel } from './backup-label.ts';
 import { chunkBytesFor } from './chunk-size.ts';
 import { isWholeControlFile } from './control-file.ts';
 import { relationFile } from './exclusions.ts';
 import { type LogPiece, LogReader } from './log-reader.ts';
-import { manifestEntry, manifestOf, smallFile } from './manifest.ts';
+import { type CopyEnd, manifestEntry, manifestOf, smallFile, topFolders } from './manifest.ts';
 import type { PhysicalBackupOptions } from './options.ts';
-import { blocksPerFile, listDatabases, serverTime } from './server-queries.ts';
+import { listDatabases, serverTime } from './server-queries.ts';
 import { controlFile } from './walk.ts';
 
 const walChunking: Chunking = { kind: 'pages', chunkBytes: 1024 * 1024, pageBytes: 8192, check: null };
@@ -49,21 +52,11 @@ export async function* remoteEntries(
     const slot = `lifeboat_backup_${process.pid}`;
     await log.createPhysicalSlot(slot, { temporary: true, reserve: true });
     const startTime = await serverTime(session);
-    const copied = yield* copyFiles(options, session, server, run);
-    const { label, stop } = copied;
+    const copied = yield* copyFiles(options, server, run);
     const stopTime = await serverTime(session);
-    yield* logEntries(
-      options.source,
-      log,
-      slot,
-      label.timeline,
-      label.start,
-      stop,
-      server.segmentBytes,
-      copied.owner,
-    );
+    yield* logEntries(options.source, log, slot, copied, server.segmentBytes);
     await run.settled();
-    await options.archiving?.complete(session, server, label.timeline, stop);
+    await options.archiving?.complete(session, server, copied.label.timeline, copied.stop);
     const manifest = manifestOf(
       options,
       {
@@ -80,5 +73,160 @@ export async function* remoteEntries(
     yield manifestEntry(manifest, copied.owner);
   } finally {
     await log.close();
+  }
+}
+
+interface Copied extends Omit<CopyEnd, 'stopTime' | 'damagedPages'> {
+  readonly chunkBytes: number;
+  readonly owner: { readonly uid: number; readonly gid: number };
+}
+
+async function* copyFiles(
+  options: PhysicalBackupOptions,
+  server: ServerFacts,
+  run: EntryRun,
+): AsyncGenerator<SourceEntry, Copied> {
+  const { source } = options;
+  const data = await openReplication(options.settings, {
+    signal: options.signal,
+    applicationName: 'lifeboat backup',
+    onNotice: (message) => run.warning(message),
+  });
+  try {
+    const backup = await data.baseBackup({
+      label: `lifeboat ${source}`,
+      fastCheckpoint: true,
+      tablespaceMap: true,
+    });
+    const { start, tablespaces } = backup;
+    const chunkBytes = options.comparedWith?.manifest.chunkBytes ?? chunkBytesFor(backup.bytes);
+    run.expected(0, backup.bytes);
+    let label: BackupLabel | null = null;
+    let owner: Copied['owner'] | null = null;
+    let bytes = 0;
+    let files = 0;
+    const sizes = new Map<number, number>();
+    const chunkingOf = (path: string): Chunking => {
+      const relation = relationFile(path.slice(path.lastIndexOf('/') + 1));
+      if (!relation || !/^(?:base|global|PG_[^/]+)\//.test(path)) return contentDefined;
+      const firstBlock = relation.segment * server.relationSegmentBlocks;
+      const check = server.dataChecksums
+        ? ({ kind: 'postgres', firstBlock, notFrom: start.lsn } as const)
+        : null;
+      return { kind: 'pages', chunkBytes, pageBytes: server.blockBytes, check };
+    };
+    for await (const { tablespace, entries } of backup.archives()) {
+      for await (const entry of entries) {
+        const path = toText(entry.path);
+        if (!owner) {
+          owner = { uid: entry.uid, gid: entry.gid };
+          yield* topFolders(source, tablespaces, owner);
+        }
+        if (path === '.' || path === '') continue;
+        bytes += entry.size;
+        if (entry.type === 'file') files++;
+        if (tablespace) sizes.set(tablespace.oid, (sizes.get(tablespace.oid) ?? 0) + entry.size);
+        if (path === 'backup_label' && !tablespace) {
+          const content = await wholeOf(entry);
+          label = parseBackupLabel(content.toString('utf8'));
+          yield smallFile(`${source}/data/${path}`, content, owner);
+        } else if (path === controlFile && !tablespace) {
+          yield smallFile(`${source}/data/${path}`, wholeControlFile(await wholeOf(entry)), owner);
+        } else yield entryOf(entry, snapshotPath(source, tablespace, path), chunkingOf(path));
+      }
+    }
+    if (!label || !owner)
+      throw new LifeboatError('source-unreadable', 'the server sent a base backup without a backup_label');
+    return {
+      label,
+      stop: backup.end().lsn,
+      owner,
+      chunkBytes,
+      bytes,
+      files,
+      tablespaces: tablespaces.map(({ oid, location }) => ({ oid, location, bytes: sizes.get(oid) ?? 0 })),
+    };
+  } finally {
+    await data.close();
+  }
+}
+
+function snapshotPath(source: string, tablespace: BackupTablespace | null, path: string): ByteString {
+  const root = tablespace ? `${source}/tablespaces/${tablespace.oid}` : `${source}/data`;
+  return bytesOfText(`${root}/${path.replace(/^\.\//, '')}`);
+}
+
+function entryOf(entry: TarEntry, path: ByteString, chunking: Chunking): SourceEntry {
+  return {
+    path,
+    type: entry.type,
+    permissions: entry.mode,
+    uid: entry.uid,
+    gid: entry.gid,
+    mtimeNs: BigInt(entry.mtime) * 1_000_000_000n,
+    ...(entry.linkTarget === null ? {} : { linkTarget: entry.linkTarget }),
+    ...(entry.type === 'file' ? { content: { kind: 'stream', bytes: entry.bytes, chunking } } : {}),
+  };
+}
+
+async function wholeOf(entry: TarEntry): Promise<Buffer> {
+  if (entry.size > smallFileBytesMax)
+    throw new LifeboatError(
+      'source-unreadable',
+      `the server sent a ${toText(entry.path)} of ${entry.size} bytes`,
+    );
+  const parts: Uint8Array[] = [];
+  for await (const part of entry.bytes) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+function wholeControlFile(bytes: Buffer): Buffer {
+  if (isWholeControlFile(bytes)) return bytes;
+  throw new LifeboatError('source-unreadable', 'the server sent a pg_control whose checksum is wrong', {
+    hint: 'run the backup again; where it fails again, the control file of the server is damaged',
+  });
+}
+
+async function* piecesOf(messages: AsyncIterable<WalMessage>): AsyncGenerator<LogPiece> {
+  for await (const message of messages) {
+    if (message.kind === 'data') yield message;
+    // A standby that was promoted after its backup ended: its log up to the end has been sent by now.
+    else if (message.kind === 'end-of-timeline') return;
+  }
+}
+
+/** The segments from start to stop, and the history of the timeline. */
+async function* logEntries(
+  source: string,
+  log: ReplicationSession,
+  slot: string,
+  { label, stop, owner }: Copied,
+  segmentBytes: number,
+): AsyncGenerator<SourceEntry> {
+  const { timeline } = label;
+  if (timeline > 1) {
+    const { name, content } = await log.timelineHistory(timeline);
+    yield smallFile(`${source}/data/pg_wal/${name}`, content, owner);
+  }
+  const first = segmentAt(timeline, label.start, segmentBytes);
+  const last = segmentBefore(timeline, stop, segmentBytes);
+  const start = segmentStart(first, segmentBytes);
+  const durable = (): bigint => start;
+  const messages = log.streamWal({ slot, start, timeline, statusIntervalMs: 10_000, durable });
+  const reader = new LogReader(piecesOf(messages), start, stop);
+  try {
+    for (let { number } = first; number <= last.number; number++) {
+      const end = segmentStart({ timeline, number: number + 1n }, segmentBytes);
+      yield {
+        path: bytesOfText(`${source}/data/pg_wal/${segmentName({ timeline, number }, segmentBytes)}`),
+        type: 'file',
+        permissions: 0o600,
+        ...owner,
+        mtimeNs: BigInt(Date.now()) * 1_000_000n,
+        content: { kind: 'stream', bytes: reader.upTo(end), chunking: walChunking },
+      };
+    }
+  } finally {
+    await reader.close();
   }
 }
