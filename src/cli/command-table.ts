@@ -17,6 +17,10 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'make a snapshot of files, folders or a stream',
         load: async () => (await import('./commands/backup.ts')).command,
       },
+      wal: {
+        summary: 'store the log of a PostgreSQL server second by second',
+        load: async () => (await import('./commands/wal.ts')).command,
+      },
     },
   },
   {

@@ -1,6 +1,7 @@
 import { chmod, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { type ErrorCode, errnoOf, errorRegistry, LifeboatError, messageOf } from '../../../core/errors.ts';
+import { formatLsn } from '../../../model/wal.ts';
 
 /** One request and one answer over a local socket, each a line of JSON. */
 
@@ -69,8 +70,11 @@ async function respond(socket: Socket, answer: (request: unknown) => Promise<obj
     reply = { ok: false, code, message: messageOf(error) };
   }
   // Whoever asked may have gone; then nobody misses the answer.
-  if (!socket.destroyed) socket.end(`${JSON.stringify(reply)}\n`);
+  if (!socket.destroyed) socket.end(`${JSON.stringify(reply, positionsAsText)}\n`);
 }
+
+const positionsAsText = (_key: string, value: unknown): unknown =>
+  typeof value === 'bigint' ? formatLsn(value) : value;
 
 function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
