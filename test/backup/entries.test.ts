@@ -4,120 +4,41 @@ import {
   lstatSync,
   lutimesSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
 import { type ByteString, bytesOfText } from '../../src/core/bytestring.ts';
-import { LifeboatError } from '../../src/core/errors.ts';
-import type { BackupReport, BackupRequest } from '../../src/engine/backup/backup.ts';
+import type { BackupReport } from '../../src/engine/backup/backup.ts';
 import { pageChecksum } from '../../src/kernels/page-checksum.ts';
-import type {
-  Chunking,
-  EntryContent,
-  EntryRun,
-  EntrySource,
-  SourceEntry,
-} from '../../src/model/source-entry.ts';
+import type { EntryContent, EntryRun, SourceEntry } from '../../src/model/source-entry.ts';
 import { anySnapshot } from '../../src/policy/snapshot-selection.ts';
 import { openRepository } from '../../src/repository/repository.ts';
 import { listSnapshots } from '../../src/repository/snapshots.ts';
 import { localStorage } from '../../src/storage/local/local.ts';
 import { treeDifferences } from '../compare-trees.ts';
-import { password, succeed, systemRestic } from '../programs.ts';
+import { password } from '../programs.ts';
 import { type Random, randomOf } from '../random.ts';
-import { backUp } from '../repositories/backup.ts';
-import { createCheapRepository } from '../repositories/cheap.ts';
 
-const scratch = mkdtempSync(join(tmpdir(), 'entries-'));
-after(() => rmSync(scratch, { recursive: true, force: true }));
-let numbers = 0;
-const newPath = (name: string): string => join(scratch, `${name}-${numbers++}`);
-
-const pagesOf = (chunkBytes: number): Chunking => ({
-  kind: 'pages',
-  chunkBytes,
-  pageBytes: 8192,
-  check: null,
-});
-const checked = (firstBlock = 0, notFrom = 1n << 62n): Chunking => ({
-  kind: 'pages',
-  chunkBytes: 32_768,
-  pageBytes: 8192,
-  check: { kind: 'postgres', firstBlock, notFrom },
-});
-const pages = pagesOf(32_768);
-const byContent: Chunking = { kind: 'content-defined' };
-const finely: Chunking = { kind: 'content-defined', averageBytes: 16_384 };
-
-async function newRepository(): Promise<string> {
-  const path = newPath('repository');
-  await createCheapRepository(localStorage(path));
-  return path;
-}
-
-type Entries = (run: EntryRun) => AsyncIterable<SourceEntry>;
-
-/** Backs entries up. Workers are two, so that what should be spread over them is. */
-async function backUpEntries(
-  repository: string,
-  entries: readonly SourceEntry[] | Entries,
-  options: Partial<BackupRequest> = {},
-): Promise<BackupReport> {
-  async function* listed(): AsyncGenerator<SourceEntry> {
-    if (typeof entries !== 'function') yield* entries;
-  }
-  const source: EntrySource = {
-    paths: ['/cluster'],
-    entries: typeof entries === 'function' ? entries : listed,
-    tags: () => ['lifeboat:kind=test'],
-  };
-  const opened = await openRepository(localStorage(repository), password);
-  return backUp(opened, '', { source: { entries: source }, parent: null, workers: 2, ...options });
-}
-
-async function restore(repository: string): Promise<string> {
-  await succeed(systemRestic, ['check', '--read-data'], { repository });
-  const target = newPath('target');
-  await succeed(systemRestic, ['restore', 'latest', '--target', target], { repository });
-  return target;
-}
-
-const file = (path: string, content?: EntryContent, more: Partial<SourceEntry> = {}): SourceEntry => ({
-  path: bytesOfText(path),
-  type: 'file',
-  permissions: 0o600,
-  uid: process.getuid!(),
-  gid: process.getgid!(),
-  mtimeNs: 1_700_000_000_123_456_789n,
-  ...(content ? { content } : {}),
-  ...more,
-});
-
-const localFile = (path: string, size: number, chunking: Chunking = pages): EntryContent => ({
-  kind: 'file',
-  path: bytesOfText(path),
-  size,
-  chunking,
-});
-
-async function* inPieces(bytes: Uint8Array, pieceBytes: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
-}
-
-function write(path: string, content: Uint8Array | string): string {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, content);
-  return path;
-}
+import {
+  backUpEntries,
+  byContent,
+  checked,
+  file,
+  finely,
+  inPieces,
+  localFile,
+  newPath,
+  newRepository,
+  pages,
+  restore,
+  write,
+} from './entry-sandbox.ts';
 
 /** Pages as a server writes them: some LSN, a header that is no new page's, and the right checksum. */
 function validPages(random: Random, count: number, firstBlock = 0): Buffer {
@@ -359,126 +280,4 @@ describe('the parent', () => {
       assert.ok(stored.equals(Buffer.alloc(content.length, 1)));
       assert.equal(report.summary.files_changed, 1);
     });
-});
-
-describe('a source', () => {
-  const bytes: EntryContent = { kind: 'bytes', bytes: Buffer.from('x') };
-
-  test('that fails makes no snapshot, and its error is the one that is told', async () => {
-    const repository = await newRepository();
-    async function* entries(): AsyncGenerator<SourceEntry> {
-      yield file('a', bytes);
-      throw new LifeboatError('source-unreadable', 'the connection was lost');
-    }
-    await assert.rejects(backUpEntries(repository, entries), /the connection was lost/);
-    const opened = await openRepository(localStorage(repository), password);
-    assert.deepEqual((await listSnapshots(opened, true)).snapshots, []);
-  });
-
-  test('whose stream fails cleans up before the error is told', async () => {
-    const steps: string[] = [];
-    async function* broken(): AsyncGenerator<Uint8Array> {
-      yield Buffer.from('begin');
-      throw new Error('stream broke');
-    }
-    for (const chunking of [pages, byContent]) {
-      async function* entries(): AsyncGenerator<SourceEntry> {
-        try {
-          yield file('a', { kind: 'stream', bytes: broken(), chunking });
-        } finally {
-          await new Promise((resolve) => setTimeout(resolve, 20));
-          steps.push('cleaned up');
-        }
-      }
-      await assert.rejects(backUpEntries(await newRepository(), entries), /stream broke/);
-    }
-    assert.deepEqual(steps, ['cleaned up', 'cleaned up']);
-  });
-
-  for (const where of ['entries', 'stream'] as const)
-    test(`that waits in its ${where} ends when the backup is cancelled`, async () => {
-      const cancel = new AbortController();
-      let cleanedUp = false;
-      async function* waiting(signal: AbortSignal): AsyncGenerator<Uint8Array> {
-        yield Buffer.from('begin');
-        cancel.abort();
-        await new Promise((_, reject) => {
-          if (signal.aborted) reject(signal.reason);
-          signal.addEventListener('abort', () => reject(signal.reason));
-        });
-      }
-      async function* entries(run: EntryRun): AsyncGenerator<SourceEntry> {
-        try {
-          yield file('a', bytes);
-          if (where === 'stream')
-            yield file('b', { kind: 'stream', bytes: waiting(run.signal), chunking: pages });
-          for await (const _ of waiting(run.signal));
-        } finally {
-          cleanedUp = true;
-        }
-      }
-      const backup = backUpEntries(await newRepository(), entries, { signal: cancel.signal });
-      await assert.rejects(backup, { code: 'cancelled' });
-      assert.ok(cleanedUp);
-    });
-
-  test('learns from `settled` that the storing failed, and that error is told', async () => {
-    const repository = await newRepository();
-    const storage = localStorage(repository);
-    const full: typeof storage = {
-      ...storage,
-      save: (key, parts) =>
-        key.startsWith('data/') ? Promise.reject(new Error('disk full')) : storage.save(key, parts),
-    };
-    const opened = await openRepository(full, password);
-    let learned: unknown;
-    async function* entries(run: EntryRun): AsyncGenerator<SourceEntry> {
-      const path = write(newPath('large'), randomOf('full').bytes(3_000_000));
-      try {
-        for (let n = 0; n < 1000; n++) {
-          yield file(`f${n}`, localFile(path, 3_000_000, pagesOf(8192 * (n + 1))));
-          await run.settled();
-        }
-      } catch (error) {
-        learned = error;
-        throw error;
-      } finally {
-        learned ??= 'left';
-      }
-    }
-    const source: EntrySource = { paths: ['/x'], entries, tags: () => [] };
-    await assert.rejects(backUp(opened, '', { source: { entries: source }, parent: null }), /disk full/);
-    assert.ok(learned);
-  });
-
-  for (const [what, paths] of [
-    ['twice', ['a/b', 'a/b']],
-    ['below a file', ['a', 'a/b']],
-    ['with an empty part', ['a//b']],
-    ['that leads out', ['a/../../b']],
-    ['with a slash before it', ['/a']],
-  ] as const)
-    test(`that names a path ${what} is refused`, async () => {
-      const entries = paths.map((path) => file(path, bytes));
-      await assert.rejects(backUpEntries(await newRepository(), entries), { code: 'internal' });
-    });
-
-  test('of nothing makes no snapshot', async () => {
-    await assert.rejects(backUpEntries(await newRepository(), []), { code: 'source-unreadable' });
-  });
-
-  test('of a hundred thousand small files is stored in seconds', async () => {
-    const content = Buffer.alloc(2000);
-    async function* entries(): AsyncGenerator<SourceEntry> {
-      for (let n = 0; n < 100_000; n++) {
-        content.writeUInt32LE(n % 5000, 0);
-        yield file(`base/${n % 20}/${n}`, { kind: 'bytes', bytes: content });
-      }
-    }
-    const started = performance.now();
-    const report = await backUpEntries(await newRepository(), entries, { packBytes: 4 * 1024 * 1024 });
-    assert.equal(report.summary.files_new, 100_000);
-    assert.equal(report.summary.data_blobs, 5000);
-    assert.ok(performance.now() - started < 20_000, `${performance.now() - started} ms`);
-  });
 });
