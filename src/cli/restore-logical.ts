@@ -1,0 +1,306 @@
+import { hostname } from 'node:os';
+import { postgresConnection } from '../app/postgres-connection.ts';
+import { runSourceHooks } from '../app/source-hooks.ts';
+import { LifeboatError, messageOf } from '../core/errors.ts';
+import { readGround, runBackup } from '../engine/backup/backup.ts';
+import { createSelection } from '../engine/backup/selection.ts';
+import { readManifest } from '../engine/look/read-manifest.ts';
+import type { HookEvents } from '../engine/recover/hooks.ts';
+import { chooseLogicalSnapshot } from '../engine/recover/logical/choose.ts';
+import { executeLogicalRestore, type LogicalRestoreReport } from '../engine/recover/logical/execute.ts';
+import { planLogicalRestore } from '../engine/recover/logical/plan.ts';
+import {
+  type LogicalRestorePlan,
+  type LogicalRestoreRequest,
+  overwrites,
+} from '../engine/recover/logical/request.ts';
+import { safetySource } from '../engine/recover/logical/safety.ts';
+import { parseTableName } from '../engine/recover/logical/table-name.ts';
+import { parseZonedTime } from '../engine/recover/zoned-time.ts';
+import { type Configuration, type PostgresSource, repositoriesOfSource } from '../model/configuration.ts';
+import { openBlobReader } from '../repository/blob-reader.ts';
+import { loadIndex } from '../repository/index/blob-index.ts';
+import type { Repository } from '../repository/repository.ts';
+import { listSnapshots } from '../repository/snapshots.ts';
+import type { CommandContext } from './command.ts';
+import { openConfigured, secretSurroundings } from './configured.ts';
+import { confirm } from './confirm.ts';
+import { createLogicalRestorePrinter, printLogicalPlan } from './logical-restore-printer.ts';
+import { parseChoice, parseWholeNumber } from './option-values.ts';
+import { flag, type OptionTable, text, texts, value, valueOr } from './options.ts';
+import { openSession, withSessionLock } from './session.ts';
+import { lifeboatVersion } from './version.ts';
+
+/** `restore NAME` of a source whose method is logical. */
+
+/** Options that only such a restore has. */
+export const logicalRestoreOptions = {
+  snapshot: text({ placeholder: 'ID', help: 'dumps: restore this snapshot, such as a safety backup' }),
+  as: text({ placeholder: 'NAME', help: 'dumps: give the restored database this name' }),
+  schema: texts({ placeholder: 'SCHEMA', help: 'dumps: only this schema (repeatable)' }),
+  drop: flag({ help: 'dumps: with --table or --schema, drop the tables that are there first' }),
+  jobs: value({
+    short: 'j',
+    placeholder: 'N',
+    help: 'dumps: restore with so many connections; needs room in the scratch folder',
+    parse: parseWholeNumber(1, 64),
+  }),
+  'no-owner': flag({ help: 'dumps: the restoring role owns everything' }),
+  'no-privileges': flag({ help: 'dumps: leave grants out' }),
+  globals: flag({ help: 'dumps: make roles and tablespaces that are missing first' }),
+  'no-safety-backup': flag({ help: 'dumps: do not back up what is overwritten' }),
+  'on-error': valueOr<'stop' | 'continue'>({
+    placeholder: 'WHAT',
+    help: 'dumps: stop at the first error and change nothing, or continue without what cannot be restored',
+    fallback: 'stop',
+    parse: parseChoice('stop', 'continue'),
+  }),
+  analyze: flag({ help: 'dumps: gather statistics for the planner at the end' }),
+  url: text({
+    placeholder: 'URL',
+    help: 'dumps: restore to this server instead of the source’s; better as env:NAME, as arguments are seen by others',
+  }),
+} satisfies OptionTable;
+
+export interface LogicalRestoreOptions {
+  /** `latest`, or a time with its zone: the newest snapshot that was complete by then. */
+  readonly to: string;
+  readonly snapshot: string | undefined;
+  /** Databases of the snapshot; empty: all. */
+  readonly database: readonly string[];
+  readonly as: string | undefined;
+  /** `SCHEMA.TABLE`. */
+  readonly table: readonly string[];
+  readonly schema: readonly string[];
+  readonly drop: boolean;
+  readonly jobs: number | undefined;
+  readonly noOwner: boolean;
+  readonly noPrivileges: boolean;
+  readonly globals: boolean;
+  readonly noSafetyBackup: boolean;
+  readonly onError: 'stop' | 'continue';
+  readonly analyze: boolean;
+  /** A reference or a connection string. */
+  readonly url: string | undefined;
+  readonly yes: boolean;
+  readonly dryRun: boolean;
+}
+
+type Context = Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'output' | 'signal'>;
+
+interface Run {
+  readonly context: Context;
+  readonly source: PostgresSource;
+  readonly options: LogicalRestoreOptions;
+  readonly repository: Repository;
+}
+
+/** How long hooks may take after Ctrl-C. */
+const hooksAfterCancelMs = 30_000;
+
+/** The repository named with -r, else the first that the configuration says keeps the source. */
+async function openFor(
+  context: Context,
+  configuration: Configuration,
+  { name }: PostgresSource,
+  readOnly: boolean,
+): Promise<Repository> {
+  if (context.global.repository || context.global.repositoryFile) return openSession(context, readOnly);
+  const [first, ...others] = repositoriesOfSource(configuration, name);
+  if (first === undefined)
+    throw new LifeboatError('usage', `no repository keeps ${name}`, { hint: 'name one with -r NAME' });
+  if (others.length > 0)
+    context.output.verbose(`restoring from ${first}; -r NAME chooses another of ${others.join(', ')}`);
+  return openConfigured(context, configuration, first, { readOnly });
+}
+
+/**
+ * Plans the restore, shows the plan, asks, backs up what is overwritten, restores, and runs the hooks around it.
+ *
+ * @returns the exit status. @throws LifeboatError `confirmation-needed`, `hook-failed`, `database-restore-failed`,
+ *   `restore-incomplete`, and what planning throws.
+ */
+export async function restoreLogical(
+  context: Context,
+  configuration: Configuration,
+  source: PostgresSource,
+  options: LogicalRestoreOptions,
+): Promise<number> {
+  const repository = await openFor(context, configuration, source, options.dryRun);
+  const global = { ...context.global, noLock: context.global.noLock || options.dryRun };
+  return withSessionLock({ ...context, global }, repository, 'shared', (signal) =>
+    restoreFrom({ context: { ...context, signal }, source, options, repository }),
+  );
+}
+
+async function requestOf({ context, source, options, repository }: Run): Promise<LogicalRestoreRequest> {
+  const { snapshots } = await listSnapshots(repository, true);
+  const snapshot = chooseLogicalSnapshot(snapshots, {
+    source: source.name,
+    notAfterMs: options.to === 'latest' ? null : Number(parseZonedTime(options.to).microseconds / 1000n),
+    snapshot: options.snapshot ?? null,
+  });
+  const reader = openBlobReader(repository, await loadIndex(repository));
+  const manifest = await readManifest(reader, snapshot);
+  if (manifest?.kind !== 'postgres-logical' || snapshot.tree === undefined)
+    throw new LifeboatError('usage', `snapshot ${snapshot.id.slice(0, 8)} holds no dumps of a database`);
+  const secrets = secretSurroundings(context);
+  const { url } = options;
+  const settings = await postgresConnection(url === undefined ? source : { url, password: null }, secrets);
+  return {
+    snapshot: { id: snapshot.id, time: snapshot.time, tree: snapshot.tree },
+    manifest,
+    reader,
+    settings,
+    binDirectory: source.binDirectory,
+    databases: options.database,
+    renamed: options.as ?? null,
+    tables: options.table.map(parseTableName),
+    schemas: options.schema,
+    drop: options.drop,
+    jobs: options.jobs ?? source.jobs,
+    owner: !options.noOwner,
+    privileges: !options.noPrivileges,
+    globals: options.globals,
+    safetyBackup: !options.noSafetyBackup,
+    onError: options.onError,
+    analyze: options.analyze,
+    scratch: source.scratch,
+    signal: context.signal,
+  };
+}
+
+async function restoreFrom(run: Run): Promise<number> {
+  const { context, source, options } = run;
+  const { output, signal } = context;
+  const request = await requestOf(run);
+  try {
+    const plan = await planLogicalRestore(request);
+    printLogicalPlan(output, plan);
+    if (options.dryRun) return 0;
+    if (overwrites(plan))
+      await confirm(
+        context,
+        `Overwrite ${plan.databases.map(({ target }) => target).join(', ')}?`,
+        options.yes,
+      );
+    const facts = {
+      snapshot: plan.snapshot.id,
+      database: plan.databases.map(({ target }) => target).join(' '),
+    };
+    await withHooks(run, facts, async () => {
+      await takeSafetyBackup(run, plan, request);
+      await carryOut(context, plan, request);
+    });
+    return 0;
+  } finally {
+    request.reader.close();
+  }
+}
+
+/** Hooks before and after; those after run however the rest ended, as what was stopped is to run again. */
+async function withHooks(
+  { context, source }: Run,
+  facts: Readonly<Record<string, string>>,
+  work: () => Promise<void>,
+): Promise<void> {
+  const { output, signal } = context;
+  const events: Required<HookEvents> = {
+    started: (hook) => output.verbose(`running the hook ${hook}`),
+    ended: (hook, { durationMs, output: said }) =>
+      output.veryVerbose(`${hook} ended after ${(durationMs / 1000).toFixed(3)}s${said ? `: ${said}` : ''}`),
+  };
+  const after = (status: 'done' | 'failed'): Promise<void> =>
+    runSourceHooks(
+      source,
+      'after-restore',
+      { ...facts, status },
+      signal.aborted ? AbortSignal.timeout(hooksAfterCancelMs) : signal,
+      events,
+    );
+  try {
+    await runSourceHooks(source, 'before-restore', facts, signal, events);
+    await work();
+  } catch (error) {
+    try {
+      await after('failed');
+    } catch (failed) {
+      output.warn(`warning: ${messageOf(failed)}`);
+    }
+    throw error;
+  }
+  await after('done');
+}
+
+async function carryOut(
+  { output, env }: Context,
+  plan: LogicalRestorePlan,
+  request: LogicalRestoreRequest,
+): Promise<void> {
+  const printer = createLogicalRestorePrinter(output, env);
+  let report: LogicalRestoreReport;
+  try {
+    report = await executeLogicalRestore(plan, request, printer.events);
+  } finally {
+    printer.stop();
+  }
+  printer.finish(report);
+  const missing = report.databases.reduce((sum, { problemCount }) => sum + problemCount, 0);
+  const globalsMissing = report.globals?.problems.length ?? 0;
+  if (missing + globalsMissing === 0) return;
+  throw new LifeboatError(
+    'restore-incomplete',
+    `${missing + globalsMissing} objects could not be restored, as listed above; everything else was`,
+    { hint: 'make what is missing by hand, or restore again when its cause is gone' },
+  );
+}
+
+/** @throws LifeboatError of the backup: nothing is overwritten then. */
+async function takeSafetyBackup(
+  { context, source, repository }: Run,
+  plan: LogicalRestorePlan,
+  request: LogicalRestoreRequest,
+): Promise<void> {
+  const { output, signal, global } = context;
+  const entries = safetySource(plan, request.settings, {
+    binDirectory: source.binDirectory,
+    scratch: source.scratch,
+    signal,
+  });
+  if (!entries) return;
+  const warn = (message: string): void => output.warn(`warning: ${message}`);
+  const workingDirectory = process.cwd();
+  const report = await runBackup(repository, await readGround(repository), {
+    source: { entries },
+    selection: createSelection(
+      { excluded: [], tagFiles: [], sizeMax: undefined, oneFileSystem: undefined, warn },
+      workingDirectory,
+    ),
+    parent: null,
+    ignoreInode: false,
+    ignoreCtime: false,
+    withAtime: false,
+    skipIfUnchanged: false,
+    tags: [],
+    excludes: [],
+    host: hostname(),
+    timeMs: undefined,
+    program: `lifeboat ${lifeboatVersion()}`,
+    workingDirectory,
+    compression: global.compression as 'auto',
+    packBytes: global.packBytes,
+    workers: undefined,
+    signal,
+    events: {
+      warning: warn,
+      problem: (path, error) => warn(`${path}: ${String(error)}`),
+    },
+  });
+  if (report.problems > 0 || !report.snapshotId)
+    throw new LifeboatError('incomplete-backup', 'the safety backup is incomplete; nothing was overwritten');
+  if (output.json) output.jsonLine({ message_type: 'safety_backup', snapshot_id: report.snapshotId });
+  else
+    output.info(
+      `safety backup: snapshot ${report.snapshotId.slice(0, 8)}; it comes back with --snapshot ${report.snapshotId.slice(0, 8)}`,
+    );
+}
