@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { password, run, succeed, systemRestic } from '../programs.ts';
+import { password, succeed, systemRestic } from '../programs.ts';
 import { type Cluster, createCluster, runAsServer, serverFolder } from './cluster.ts';
 import { missingServer, serverAccount } from './programs.ts';
 import { createWorkspace, sourceName, type Workspace } from './workspace.ts';
@@ -36,20 +38,22 @@ describe('a physical backup', { skip: missingServer('debian') }, () => {
     await backup();
     await cluster.sql('insert into t values (0, $$after the backup$$)');
     const folder = serverFolder();
-    t.after(() => runAsServer('/bin/rm', ['-rf', folder]));
+    let isUp = false;
+    const control = join(cluster.bin, 'pg_ctl');
+    t.after(async () => {
+      if (isUp)
+        await runAsServer(control, ['-D', join(folder, sourceName, 'data'), '-m', 'immediate', 'stop']);
+      rmSync(folder, { recursive: true, force: true });
+    });
     const repository = { repository: workspace.repository, password };
     await succeed(systemRestic, ['restore', 'latest', '--target', folder], repository);
     const data = join(folder, sourceName, 'data');
-    // restic gives back the owner where it runs as root; the folders above are not the cluster's.
-    if (process.getuid?.() === 0)
-      await succeed({ name: 'chown', path: 'chown' }, [`-R`, `${serverAccount}:`, folder]).catch(
-        () => undefined,
-      );
+    // restic gives back the owner where it runs as root, but not of the folders above.
+    if (process.getuid?.() === 0) execFileSync('chown', ['-R', `${serverAccount}:`, folder]);
     const port = String(cluster.port);
     const options = `-k ${folder} -p ${port} -c listen_addresses=`;
-    const control = join(cluster.bin, 'pg_ctl');
     await runAsServer(control, ['-D', data, '-w', '-l', join(folder, 'log'), '-o', options, 'start']);
-    t.after(() => runAsServer(control, ['-D', data, '-m', 'immediate', 'stop']));
+    isUp = true;
     const psql = ['-h', folder, '-p', port, '-U', 'postgres', '-Atc'];
     const count = await runAsServer(join(cluster.bin, 'psql'), [...psql, 'select count(*), min(n) from t']);
     assert.equal(count.trim(), '50000|1');
@@ -173,7 +177,7 @@ describe('a password', {
 
   test('is found by the watch, were it an argument', async () => {
     const watch = watchArguments();
-    await run({ name: 'sh', path: 'sh' }, ['-c', 'sleep 0.2', secret]);
+    await once(spawn('sh', ['-c', 'sleep 0.2; true', secret]), 'close');
     assert.notDeepEqual(await watch.stop(), []);
   });
 });
