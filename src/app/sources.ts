@@ -1,7 +1,8 @@
 import { LifeboatError } from '../core/errors.ts';
-import type { Configuration, PostgresSource } from '../model/configuration.ts';
+import type { Configuration, JournalConfiguration, PostgresSource } from '../model/configuration.ts';
 import type { BackupType, LogicalManifest, PhysicalManifest } from '../model/postgres-manifest.ts';
 import type { EntrySource } from '../model/source-entry.ts';
+import type { Repository } from '../repository/repository.ts';
 import type { ArchivingProof } from '../sources/postgres/physical/options.ts';
 import type { SecretSurroundings } from './configuration/secret.ts';
 import { postgresConnection } from './postgres-connection.ts';
@@ -15,8 +16,8 @@ export interface SourceBackup {
   readonly type: BackupType;
   /** The snapshot that this one goes on from; null where all is read as if for the first time. */
   readonly base: { readonly snapshot: string; readonly manifest: DatabaseManifest } | null;
-  /** Of a source with a journal. */
-  readonly archiving: ArchivingProof | null;
+  /** Where the snapshot goes: the journal of the source, if it has one, must be known to arrive there. */
+  readonly place: { readonly name: string; readonly repository: Repository };
   readonly secrets: SecretSurroundings;
 }
 
@@ -30,7 +31,7 @@ type Driver = (source: PostgresSource, backup: SourceBackup) => Promise<Database
 
 /** Drivers are loaded when they are used: backups of files need none of them. */
 const drivers: Readonly<Record<PostgresSource['method'], Driver>> = {
-  async physical(source, { type, base, archiving, secrets }) {
+  async physical(source, { type, base, place, secrets }) {
     const [settings, { createPhysicalSource }] = await Promise.all([
       postgresConnection(source, secrets),
       import('../sources/postgres/physical/source.ts'),
@@ -41,6 +42,9 @@ const drivers: Readonly<Record<PostgresSource['method'], Driver>> = {
         ? { snapshot: base.snapshot, manifest: base.manifest }
         : null;
     const { signal } = secrets;
+    const archiving = source.journal
+      ? await archivingProof(source.name, source.journal, place, signal)
+      : null;
     return createPhysicalSource({
       ...{ source: name, settings, way, dataDirectory, type, comparedWith, archiving, signal },
     });
@@ -67,6 +71,21 @@ const drivers: Readonly<Record<PostgresSource['method'], Driver>> = {
     });
   },
 };
+
+async function archivingProof(
+  source: string,
+  journal: JournalConfiguration,
+  place: SourceBackup['place'],
+  signal: AbortSignal,
+): Promise<ArchivingProof> {
+  const [{ createArchivingProof }, { journalPlaces }] = await Promise.all([
+    import('../engine/journal/prove-archiving.ts'),
+    import('../engine/journal/journal-places.ts'),
+  ]);
+  // Only what is stored is looked at: nothing is sealed or opened, so no threads start and none need to end.
+  const { places } = journalPlaces([place], { threads: 0 });
+  return createArchivingProof({ source, places, journal, signal });
+}
 
 /**
  * Opens a database of the configuration for one backup. It connects when its entries are asked for.

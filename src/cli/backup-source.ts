@@ -159,7 +159,7 @@ async function storeDatabase(
   const entries = await openSource(configuration, source.name, {
     type,
     base: base && { snapshot: base.snapshot.id, manifest: base.manifest },
-    archiving: null,
+    place: { name: repositoryName, repository },
     secrets: { ...secretSurroundings(context), signal },
   });
   const workingDirectory = process.cwd();

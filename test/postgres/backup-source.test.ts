@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, wr
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { PhysicalManifest } from '../../src/model/postgres-manifest.ts';
-import { type JsonObject, linesOf } from '../programs.ts';
+import { ended, type JsonObject, linesOf } from '../programs.ts';
 import { type Cluster, createCluster } from './cluster.ts';
 import { missingServer } from './programs.ts';
 import { createWorkspace, sourceName, type Workspace } from './workspace.ts';
@@ -176,5 +176,36 @@ describe('lifeboat backup --source of a database', { skip }, () => {
     workspace.configure({});
     assert.equal(status, 1);
     assert.match(stderr, /^Fatal: the secret file:\S+\/empty is empty\n/);
+  });
+});
+
+describe('lifeboat backup --source of a database with a journal', { skip }, () => {
+  test('fails with the reason until the log is proven to arrive, and then succeeds', async (t) => {
+    const cluster = await createCluster({ initdb: ['--wal-segsize=1'] });
+    t.after(() => cluster.destroy());
+    await cluster.start();
+    const journal = { 'max-lag': '200ms', 'proof-timeout': '3s' };
+    const workspace = await createWorkspace({ cluster, journal });
+    t.after(() => workspace.destroy());
+    const args = ['backup', '--source', sourceName];
+
+    const refused = await workspace.lifeboat(args);
+    assert.equal(refused.status, 1, refused.stdout);
+    assert.match(
+      refused.stderr,
+      /^Fatal: the log of app-db up to .* did not arrive in local within 3 s: .*no receiver/,
+    );
+    assert.equal((await workspace.lifeboat(['snapshots', '--json'])).stdout, '[]\n');
+
+    const receiver = workspace.start(['wal', 'receive']);
+    const ending = ended(receiver);
+    t.after(() => receiver.kill('SIGKILL'));
+    workspace.configure({ journal: { ...journal, 'proof-timeout': '30s' } });
+    const made = await workspace.lifeboat(args);
+    receiver.kill('SIGTERM');
+    await ending;
+    assert.equal(made.status, 0, made.stderr);
+    assert.match(made.stdout, /^recoverable from here on: /m);
+    assert.match(made.stdout, /^Next: lifeboat windows app-db, or lifeboat restore app-db --dry-run$/m);
   });
 });

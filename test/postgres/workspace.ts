@@ -1,8 +1,9 @@
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { localStorage } from '../../src/storage/local/local.ts';
-import { type Ended, lifeboat, run } from '../programs.ts';
+import { type Ended, ended, lifeboat, start } from '../programs.ts';
 import { createCheapRepository, testPassword } from '../repositories/cheap.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -35,6 +36,8 @@ export interface Workspace {
   configure(source: Readonly<Record<string, unknown>>): void;
   /** Runs bin/lifeboat with this configuration to its end, whatever its status. */
   lifeboat(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ended>;
+  /** Starts bin/lifeboat with this configuration and leaves it running. */
+  start(args: readonly string[], env?: Readonly<Record<string, string>>): ChildProcessWithoutNullStreams;
   destroy(): void;
 }
 
@@ -69,21 +72,24 @@ export async function createWorkspace(options: WorkspaceOptions): Promise<Worksp
   };
   configure(first);
 
+  const startLifeboat: Workspace['start'] = (args, env = {}) =>
+    start(lifeboat(), args, {
+      password: '',
+      env: { LIFEBOAT_CONFIG: configPath, DATABASE_URL: options.url ?? options.cluster.url, ...env },
+    });
+
   return {
     folder,
     configPath,
     repository: repositoryNamed(names[0]!),
     repositoryNamed,
     configure: (source) => configure({ ...first, ...source }),
-    lifeboat: (args, env = {}) =>
-      run(lifeboat(), args, {
-        password: '',
-        env: {
-          LIFEBOAT_CONFIG: configPath,
-          DATABASE_URL: options.url ?? options.cluster.url,
-          ...env,
-        },
-      }),
+    start: startLifeboat,
+    lifeboat(args, env) {
+      const child = startLifeboat(args, env);
+      child.stdin.end();
+      return ended(child);
+    },
     destroy: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
