@@ -12,6 +12,7 @@ import type { Compression } from '../repository/workers/protocol.ts';
 import type { CommandContext } from './command.ts';
 import { formatBytes, formatPercent } from './format.ts';
 import { type Counter, showCounter } from './progress.ts';
+import { runJournalExpiry } from './run-journal-expiry.ts';
 import type { Output } from './terminal.ts';
 
 type Context = Pick<CommandContext, 'output' | 'env' | 'global'>;
@@ -54,6 +55,7 @@ export async function runPrune(context: Context, repository: Repository, run: Pr
   else printStats(output, plan.stats);
   if (dryRun) {
     printPlan(output, plan, index);
+    await runJournalExpiry(context, repository, run);
     return;
   }
   const progress = pruneProgress(output, env);
@@ -67,6 +69,7 @@ export async function runPrune(context: Context, repository: Repository, run: Pr
   } finally {
     progress.stop();
   }
+  await runJournalExpiry(context, repository, run);
   output.info('done');
 }
 

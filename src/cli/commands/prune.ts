@@ -11,7 +11,8 @@ export const command = defineCommand({
   usage: 'prune [OPTION]...',
   description: `
     Deletes data that no snapshot refers to any more. Packs without any data in use are deleted; packs that
-    are partly in use are repacked until no more than --max-unused of the repository is unused.
+    are partly in use are repacked until no more than --max-unused of the repository is unused. Of the journals of
+    databases, the log older than every kept backup goes as well.
 
     It may be stopped at any moment: the repository stays sound, and the next run goes on from there.`,
   options: {
