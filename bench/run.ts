@@ -7,8 +7,15 @@ import { parseArgs } from 'node:util';
 import { changed } from './groups/changed.ts';
 import { check } from './groups/check.ts';
 import { first } from './groups/first.ts';
+import { journalLag } from './groups/journal-lag.ts';
+import { journalPush } from './groups/journal-push.ts';
+import { journalReplay } from './groups/journal-replay.ts';
 import { kernels } from './groups/kernels.ts';
 import { memory } from './groups/memory.ts';
+import { postgresFull, postgresIncremental } from './groups/postgres-backup.ts';
+import { postgresLogical } from './groups/postgres-logical.ts';
+import { postgresRemote } from './groups/postgres-remote.ts';
+import { postgresDelta, postgresRestore } from './groups/postgres-restore.ts';
 import { prune } from './groups/prune.ts';
 import { restore } from './groups/restore.ts';
 import { scale } from './groups/scale.ts';
@@ -44,6 +51,15 @@ const groups: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   memory,
   startup,
   scale,
+  'postgres-full': postgresFull,
+  'postgres-incremental': postgresIncremental,
+  'postgres-restore': postgresRestore,
+  'postgres-delta': postgresDelta,
+  'postgres-remote': postgresRemote,
+  'postgres-logical': postgresLogical,
+  'journal-lag': journalLag,
+  'journal-push': journalPush,
+  'journal-replay': journalReplay,
 };
 const order = ['kernels', ...Object.keys(groups)];
 const loadMax = 0.5;
