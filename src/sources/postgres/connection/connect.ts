@@ -62,6 +62,14 @@ function missingPassword(settings: ConnectionSettings): LifeboatError {
   );
 }
 
+function unbound(settings: ConnectionSettings): LifeboatError {
+  return new LifeboatError(
+    'database-login-refused',
+    `the server at ${describeConnection(settings)} offers no channel binding, which channel_binding=require asks for`,
+    { hint: 'use TLS and a SCRAM password on the server, or leave channel_binding out' },
+  );
+}
+
 async function attempt(
   settings: ConnectionSettings,
   tls: TlsAttempt,
@@ -77,12 +85,7 @@ async function attempt(
     database: settings.database,
     // A function, so that pg looks for a password nowhere else.
     password: () => {
-      if (settings.channelBinding === 'require' && !bound) {
-        throw new LifeboatError(
-          'database-login-refused',
-          `the server at ${describeConnection(settings)} offers no channel binding, which channel_binding=require asks for`,
-        );
-      }
+      if (settings.channelBinding === 'require' && !bound) throw unbound(settings);
       const { password } = settings;
       if (password === null) throw missingPassword(settings);
       return password;
@@ -113,6 +116,7 @@ async function attempt(
   signal?.addEventListener('abort', abort, { once: true });
   try {
     await client.connect();
+    if (settings.channelBinding === 'require' && !bound) throw unbound(settings);
     return { client, settings, encrypted: tls !== null, parameters };
   } catch (error) {
     connection.stream.destroy();

@@ -36,7 +36,7 @@ export interface ReplicationSession {
   /** null where there is no such slot. Before PostgreSQL 15 this takes a connection for SQL. */
   readSlot(name: string): Promise<SlotPosition | null>;
   /**
-   * A temporary slot lives as long as this session; `reserve` keeps WAL from now on, not from the first use on.
+   * A temporary slot lives as long as this session, and no longer than its first error; `reserve` keeps WAL from now on, not from the first use on.
    * @throws LifeboatError `slot-exists`
    */
   createPhysicalSlot(name: string, options: { temporary: boolean; reserve: boolean }): Promise<void>;

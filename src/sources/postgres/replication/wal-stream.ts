@@ -51,11 +51,12 @@ class StatusReporter {
     const { statusIntervalMs } = options;
     this.#timer = setInterval(
       () => {
+        if (conversation.wire.failure) return this.stop();
         const due = performance.now() - this.#lastSentMs >= statusIntervalMs;
         if (due || this.#flushed() !== this.#lastFlushed) this.send();
       },
       Math.min(progressCheckMs, statusIntervalMs),
-    );
+    ).unref(); // the socket keeps the process alive, as long as it is open
   }
 
   /** 0 is "nothing yet": a position before the start would move the slot back. */
