@@ -35,6 +35,8 @@ interface CommandDescription {
   readonly exitStatuses?: Readonly<Record<number, string>>;
   /** False where no repository is opened: leaves those options and exit statuses out of the help. */
   readonly opensRepository?: boolean;
+  /** Being stopped by a signal is how it ends, and no failure. */
+  readonly runsUntilStopped?: boolean;
   /** A page about it under docs/. */
   readonly documentation?: string;
 }

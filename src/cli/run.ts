@@ -59,7 +59,8 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
       stdin: surroundings.stdin,
       stderr,
     });
-    signal.throwIfAborted();
+    const lost = signal.reason === brokenPipe || signal.reason instanceof LifeboatError;
+    if (lost || !command.runsUntilStopped) signal.throwIfAborted();
     return status;
   } catch (thrown) {
     output.status([]);

@@ -19,6 +19,7 @@ export const command = defineCommand({
     Files that PostgreSQL hands over with \`lifeboat wal push\` on this machine are taken by this process, too. With
     \`journal: { way: push }\` that is all it does.`,
   opensRepository: false,
+  runsUntilStopped: true,
   options: {
     ...walSourceOptions,
     'new-cluster': flag({
