@@ -246,6 +246,11 @@ export const errorRegistry = {
     true,
     "read the server's message; when its cause is gone, run the same restore again",
   ),
+  'recovery-damaged': kind(
+    1,
+    false,
+    'recover to an earlier point or from another backup, and look at the disks of the original server',
+  ),
   'tool-missing': kind(
     1,
     false,

@@ -18,7 +18,10 @@ import { includeFilters, includeOptions } from '../include-options.ts';
 import { parseChoice, parseWholeNumber } from '../option-values.ts';
 import { flag, type OptionTable, text, texts, value, valueOr } from '../options.ts';
 import { showCounter } from '../progress.ts';
+import { logicalRestoreOptions } from '../restore-logical-options.ts';
 import { createRestorePrinter } from '../restore-printer.ts';
+import { restoreSource, sourceToRestore } from '../restore-source.ts';
+import { refuseFileOptions, refuseSourceOptions, restoreSourceOptions } from '../restore-source-options.ts';
 import { openSession, type SessionLock, withSessionLock } from '../session.ts';
 import { latestFilterOptions, snapshotFilterOf } from '../snapshot-options.ts';
 
@@ -43,6 +46,8 @@ const options = {
   }),
   delete: flag({ help: 'remove what the snapshot does not have; see it before with --dry-run -vv' }),
   'dry-run': flag({ short: 'n', help: 'write nothing, say what would be done' }),
+  ...restoreSourceOptions,
+  ...logicalRestoreOptions,
   sparse: flag({ help: 'leave holes for zeros in files' }),
   verify: flag({ help: 'read the restored files again and compare them with the snapshot' }),
   'ownership-by-name': flag({ help: 'set owners by their names instead of their numbers' }),
@@ -102,6 +107,16 @@ function failed(problems: number): LifeboatError {
 }
 
 async function run(context: Context): Promise<number> {
+  const found = await sourceToRestore(context, context.args[0]!);
+  if (found) {
+    refuseFileOptions(context.options);
+    return restoreSource(context, found);
+  }
+  refuseSourceOptions(context.options, context.args[0]!);
+  return restoreSnapshot(context);
+}
+
+async function restoreSnapshot(context: Context): Promise<number> {
   const { options: given, args, output, env } = context;
   const target = checkOptions(context);
   const selection = createRestoreSelection(includeFilters(given, env), excludeFilters(given, env));
@@ -154,10 +169,14 @@ async function run(context: Context): Promise<number> {
 
 export const command = defineCommand({
   name: 'restore',
-  usage: 'restore [OPTION]... --target FOLDER SNAPSHOT[:SUBFOLDER]',
+  usage: 'restore [OPTION]... --target FOLDER SNAPSHOT[:SUBFOLDER] | restore [OPTION]... SOURCE',
   description: `
     Restores files of a snapshot into a folder. SNAPSHOT is an ID, the beginning of one, or latest; with
     SUBFOLDER only what lies in that folder of the snapshot is restored, directly into the target.
+
+    SOURCE is the name of a database in the configuration. It is recovered to a point in time: the plan is shown
+    first, with what it needs and whether all of that is there. A physical backup goes into --target, or where the
+    cluster was: there only what differs is fetched. Dumps go into the server of the source.
 
     A restore that was interrupted is resumed by running it again: files that are right already are kept.`,
   positionals: { min: 1, max: 1 },
@@ -174,6 +193,14 @@ export const command = defineCommand({
     {
       command: 'lifeboat restore 4f2a81c0 --target /tmp/r --include "*.conf"',
       explains: 'only some files',
+    },
+    {
+      command: 'lifeboat restore app-db --to "2026-11-20 14:03:11+01"',
+      explains: 'a database of the configuration, as it was at that time',
+    },
+    {
+      command: 'lifeboat restore app-db --target /srv/copy --to latest --dry-run',
+      explains: 'what it would take to bring it back elsewhere',
     },
   ],
   options,

@@ -1,7 +1,8 @@
 import { LifeboatError } from '../../../core/errors.ts';
 import type { TableName } from '../../../sources/postgres/logical/toc.ts';
 
-const part = /^(?:"((?:[^"]|"")+)"|([^".]+))/;
+const name = '(?:"((?:[^"]|"")+)"|([^".]+))';
+const shape = new RegExp(`^(?:${name}\\.)?${name}$`);
 
 /**
  * `SCHEMA.TABLE`, each in double quotes where it holds a dot; without a schema `public`. Names are taken as they
@@ -9,19 +10,17 @@ const part = /^(?:"((?:[^"]|"")+)"|([^".]+))/;
  * @throws LifeboatError `usage`.
  */
 export function parseTableName(text: string): TableName {
-  const names: string[] = [];
-  let left = text;
-  for (;;) {
-    const match = part.exec(left);
-    if (!match) break;
-    names.push(match[1]?.replaceAll('""', '"') ?? match[2]!);
-    left = left.slice(match[0].length);
-    if (!left.startsWith('.')) break;
-    left = left.slice(1);
+  const match = shape.exec(text);
+  if (!match) {
+    throw new LifeboatError('usage', `${JSON.stringify(text)} is no name of a table`, {
+      hint: 'give SCHEMA.TABLE, with a name in double quotes where it has a dot in it',
+    });
   }
-  if (left === '' && names.length === 1) return { schema: 'public', table: names[0]! };
-  if (left === '' && names.length === 2) return { schema: names[0]!, table: names[1]! };
-  throw new LifeboatError('usage', `${JSON.stringify(text)} is no name of a table`, {
-    hint: 'give SCHEMA.TABLE, with a name in double quotes where it has a dot in it',
-  });
+  const [, quotedSchema, plainSchema, quotedTable, plainTable] = match;
+  const unquoted = (quoted: string | undefined, plain: string | undefined): string | undefined =>
+    quoted?.replaceAll('""', '"') ?? plain;
+  return {
+    schema: unquoted(quotedSchema, plainSchema) ?? 'public',
+    table: unquoted(quotedTable, plainTable)!,
+  };
 }
