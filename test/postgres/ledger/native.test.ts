@@ -11,7 +11,15 @@ import { startClients } from './clients.ts';
 import { checkPages, checkRelations, readState } from './database.ts';
 import { schemaSql } from './entry.ts';
 import { transactionEnds } from './history.ts';
-import { attemptsOf, commitsUpTo, disagreements, type Path, problemsOf, stateAfter } from './oracle.ts';
+import {
+  attemptsOf,
+  commitsUpTo,
+  disagreements,
+  endsOnPath,
+  type Path,
+  problemsOf,
+  stateAfter,
+} from './oracle.ts';
 import { createWorld } from './world.ts';
 
 const settings = { track_commit_timestamp: 'on', wal_keep_size: '4GB', max_wal_size: '64MB' };
@@ -111,5 +119,10 @@ describe('the ledger, recovered by PostgreSQL alone', { skip: missingServer('deb
     assert.ok(afterFork);
     const record = await world.recordFrom(afterFork);
     assert.ok(record !== null && record >= afterFork);
+    const onPath = endsOnPath(ends, world.path());
+    for (const { start } of randomOf('records').sample(onPath, 20)) {
+      assert.equal(await world.recordFrom(start), start);
+      assert.equal(await world.recordFrom(start - 1n), start);
+    }
   });
 });

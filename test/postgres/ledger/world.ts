@@ -107,7 +107,8 @@ export async function createWorld(segmentMegabytes: number): Promise<World> {
       for (const [at, part] of parts.entries()) {
         const end = path.ancestors[at]?.end ?? null;
         if (end !== null && lsn >= end) continue;
-        const record = await firstRecordFrom(primary.bin, part, lsn);
+        // The last record before the fork may lie behind `lsn`: then the new timeline's first one is next.
+        const record = await firstRecordFrom(primary.bin, part, lsn > part.start ? lsn : part.start);
         if (record !== null && (end === null || record < end)) return record;
       }
       return null;
