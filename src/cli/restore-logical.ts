@@ -6,7 +6,7 @@ import { readGround, runBackup } from '../engine/backup/backup.ts';
 import { createSelection } from '../engine/backup/selection.ts';
 import { readManifest } from '../engine/look/read-manifest.ts';
 import type { HookEvents } from '../engine/recover/hooks.ts';
-import { chooseLogicalSnapshot } from '../engine/recover/logical/choose.ts';
+import { chooseLogicalSnapshot, type LogicalChoice } from '../engine/recover/logical/choose.ts';
 import { executeLogicalRestore, type LogicalRestoreReport } from '../engine/recover/logical/execute.ts';
 import { planLogicalRestore } from '../engine/recover/logical/plan.ts';
 import {
@@ -17,16 +17,19 @@ import {
 import { safetySource } from '../engine/recover/logical/safety.ts';
 import { parseTableName } from '../engine/recover/logical/table-name.ts';
 import { parseZonedTime } from '../engine/recover/zoned-time.ts';
-import { type Configuration, type PostgresSource, repositoriesOfSource } from '../model/configuration.ts';
+import type { Configuration, PostgresSource } from '../model/configuration.ts';
+import type { StoredSnapshot } from '../model/snapshot.ts';
 import { openBlobReader } from '../repository/blob-reader.ts';
 import { loadIndex } from '../repository/index/blob-index.ts';
 import type { Repository } from '../repository/repository.ts';
 import { listSnapshots } from '../repository/snapshots.ts';
 import type { CommandContext } from './command.ts';
-import { openConfigured, secretSurroundings } from './configured.ts';
+import { secretSurroundings } from './configured.ts';
 import { confirm } from './confirm.ts';
 import { createLogicalRestorePrinter, printLogicalPlan } from './logical-restore-printer.ts';
-import { openSession, withSessionLock } from './session.ts';
+import type { NamedRepository } from './restore-physical.ts';
+import { openRepositoriesOf } from './restore-source.ts';
+import { withSessionLock } from './session.ts';
 import { lifeboatVersion } from './version.ts';
 
 /** `restore NAME` of a source whose method is logical. */
@@ -67,20 +70,30 @@ interface Run {
 /** How long hooks may take after Ctrl-C. */
 const hooksAfterCancelMs = 30_000;
 
-/** The repository named with -r, else the first that the configuration says keeps the source. */
-async function openFor(
+const choiceOf = ({ name }: PostgresSource, options: LogicalRestoreOptions): LogicalChoice => ({
+  source: name,
+  notAfterMs: options.to === 'latest' ? null : Number(parseZonedTime(options.to).microseconds / 1000n),
+  snapshot: options.snapshot ?? null,
+});
+
+/** Of the repositories that keep the source the one with the snapshot that the options choose. */
+async function repositoryWith(
   context: Context,
   configuration: Configuration,
-  { name }: PostgresSource,
-  readOnly: boolean,
+  source: PostgresSource,
+  options: LogicalRestoreOptions,
 ): Promise<Repository> {
-  if (context.global.repository || context.global.repositoryFile) return openSession(context, readOnly);
-  const [first, ...others] = repositoriesOfSource(configuration, name);
-  if (first === undefined)
-    throw new LifeboatError('usage', `no repository keeps ${name}`, { hint: 'name one with -r NAME' });
-  if (others.length > 0)
-    context.output.verbose(`restoring from ${first}; -r NAME chooses another of ${others.join(', ')}`);
-  return openConfigured(context, configuration, first, { readOnly });
+  const choice = choiceOf(source, options);
+  const repositories = await openRepositoriesOf(context, { configuration, source });
+  if (repositories.length === 1) return repositories[0]!.repository;
+  const held = new Map<StoredSnapshot, NamedRepository>();
+  for (const named of repositories) {
+    const { snapshots } = await listSnapshots(named.repository, true);
+    for (const snapshot of snapshots) held.set(snapshot, named);
+  }
+  const { name, repository } = held.get(chooseLogicalSnapshot([...held.keys()], choice))!;
+  context.output.verbose(`restoring from ${name}; -r NAME chooses another repository`);
+  return repository;
 }
 
 /**
@@ -95,7 +108,7 @@ export async function restoreLogical(
   source: PostgresSource,
   options: LogicalRestoreOptions,
 ): Promise<number> {
-  const repository = await openFor(context, configuration, source, options.dryRun);
+  const repository = await repositoryWith(context, configuration, source, options);
   const global = { ...context.global, noLock: context.global.noLock || options.dryRun };
   return withSessionLock({ ...context, global }, repository, 'shared', (signal) =>
     restoreFrom({ context: { ...context, signal }, source, options, repository }),
@@ -104,11 +117,7 @@ export async function restoreLogical(
 
 async function requestOf({ context, source, options, repository }: Run): Promise<LogicalRestoreRequest> {
   const { snapshots } = await listSnapshots(repository, true);
-  const snapshot = chooseLogicalSnapshot(snapshots, {
-    source: source.name,
-    notAfterMs: options.to === 'latest' ? null : Number(parseZonedTime(options.to).microseconds / 1000n),
-    snapshot: options.snapshot ?? null,
-  });
+  const snapshot = chooseLogicalSnapshot(snapshots, choiceOf(source, options));
   const reader = openBlobReader(repository, await loadIndex(repository));
   const manifest = await readManifest(reader, snapshot);
   if (manifest?.kind !== 'postgres-logical' || snapshot.tree === undefined)

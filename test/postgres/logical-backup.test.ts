@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { LifeboatError } from '../../src/core/errors.ts';
 import { listSnapshots } from '../../src/repository/snapshots.ts';
 import { wholeDatabase } from '../../src/sources/postgres/logical/options.ts';
 import { succeed, systemRestic } from '../programs.ts';
-import { type Cluster, createCluster } from './cluster.ts';
+import { type Cluster, createCluster, runAsServer } from './cluster.ts';
 import { createLogicalSandbox, dumpedSource, type LogicalSandbox } from './logical-sandbox.ts';
 import { binFolder, missingServer } from './programs.ts';
 
@@ -153,6 +153,31 @@ describe('a logical backup', { skip: missingServer('debian') }, () => {
     assert.equal(manifest.rolePasswords, false);
     assert.match(warnings.join(), /may not read the passwords/);
     assert.doesNotMatch(readFileSync(join(await restored('poor'), 'globals.sql'), 'utf8'), /PASSWORD/);
+  });
+
+  test('goes through TLS with the server’s certificate verified', async () => {
+    const at = (name: string): string => join(cluster.folder, name);
+    const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+    const more = ['-subj', '/CN=db', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
+    await runAsServer('openssl', [...made, '-keyout', at('key'), '-out', at('crt'), ...more]);
+    const plain = readFileSync(join(cluster.data, 'pg_hba.conf'), 'utf8');
+    writeFileSync(
+      join(cluster.data, 'pg_hba.conf'),
+      `local all all trust\nhostssl all all 127.0.0.1/32 trust\n`,
+    );
+    await cluster.sql(`alter system set ssl_key_file = '${at('key')}'`);
+    await cluster.sql(`alter system set ssl_cert_file = '${at('crt')}'`);
+    await cluster.sql('alter system set ssl = on');
+    await cluster.sql('select pg_reload_conf()');
+    try {
+      const url = cluster.urlOf({ database: 'shop', host: '127.0.0.1' });
+      const { manifest } = await sandbox.dump(`${url}?sslmode=verify-full&sslrootcert=${at('crt')}`);
+      assert.equal(manifest.databases.length, 1);
+      await assert.rejects(sandbox.dump(`${url}?sslmode=disable`), /pg_hba|no encryption/);
+    } finally {
+      writeFileSync(join(cluster.data, 'pg_hba.conf'), plain);
+      await cluster.sql('select pg_reload_conf()');
+    }
   });
 
   test('makes no snapshot where pg_dump dies midway', async () => {
