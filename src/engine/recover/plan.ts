@@ -4,7 +4,7 @@ import { LifeboatError } from '../../core/errors.ts';
 import { rangeOf } from '../../journal/coverage.ts';
 import type { Id } from '../../model/id.ts';
 import type { PhysicalManifest } from '../../model/postgres-manifest.ts';
-import { formatLsn, type Lsn } from '../../model/wal.ts';
+import { formatLsn, type Lsn, parseLsn } from '../../model/wal.ts';
 import { inspectTarget, type TargetState } from '../../sources/postgres/recovery/data-directory.ts';
 import type { StopAt } from '../../sources/postgres/recovery/recovery-settings.ts';
 import type { RecoveryChoice, RecoveryRequest } from './choose.ts';
@@ -216,7 +216,7 @@ function disksOf(
   const walBytes = start ? Math.min(aheadBytes, spoolBytes) : spoolBytes;
   const ofTablespaces = plan.tablespaces.reduce((sum, { bytes }) => sum + bytes, 0);
   const places = [
-    { path: plan.dataDirectory, bytes: manifest.bytes - ofTablespaces, more: walBytes },
+    { path: plan.dataDirectory, bytes: bytesOf(manifest) - ofTablespaces, more: walBytes },
     ...plan.tablespaces.map(({ location, bytes }) => ({ path: location, bytes, more: 0 })),
   ];
   const disks = new Map<number, { path: string; neededBytes: number; freeBytes: number }>();
@@ -229,6 +229,12 @@ function disksOf(
     else disks.set(device, { path, neededBytes: needed, freeBytes: free });
   }
   return [...disks.values()].map((disk) => ({ ...disk, enough: disk.neededBytes <= disk.freeBytes }));
+}
+
+/** Of the data, and of the log that the backup itself holds. */
+function bytesOf({ bytes, start, stop, segmentBytes }: PhysicalManifest): number {
+  const log = unitsOf(parseLsn(start) ?? 0n, parseLsn(stop) ?? 0n, segmentBytes);
+  return bytes + log.count * segmentBytes;
 }
 
 function walOf(input: PlanInput): RecoveryPlan['wal'] {
@@ -266,7 +272,7 @@ function estimateOf(input: PlanInput, segments: number): RecoveryPlan['estimate'
   const replay = (segments * log.view.segmentBytes) / replayRate;
   const mebibytes = Math.round(readingRate / mebibyte);
   return {
-    seconds: Math.ceil(manifest.bytes / readingRate + replay + startSeconds),
+    seconds: Math.ceil(bytesOf(manifest) / readingRate + replay + startSeconds),
     how: `${mebibytes} MiB/s as measured just now on a part of this snapshot, replay of the log taken as ${replayRate / mebibyte} MiB/s`,
   };
 }
@@ -311,7 +317,7 @@ export function planRecovery(input: PlanInput): RecoveryPlan {
     dataDirectory,
     mode,
     tablespaces,
-    bytes: manifest.bytes,
+    bytes: bytesOf(manifest),
     disks: disksOf(input, { mode, tablespaces, dataDirectory }),
     settings: settingsShown(input),
     steps: stepsOf(input, mode, tablespaces.length),
