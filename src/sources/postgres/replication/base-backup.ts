@@ -162,24 +162,29 @@ async function* separateParts(
   arrived: Arrived,
 ): AsyncGenerator<BackupArchive> {
   const { wire } = conversation;
-  const pull: Pull = async () => {
-    for (;;) {
-      const piece = await wire.piece();
-      if (piece) return piece;
-      const type = await conversation.next();
-      if (type === 'c') return null;
-      if (type !== 'd') throw conversation.unexpected(type);
-    }
+  /** The content of the stream that has just begun. */
+  const copied = (): Pull => {
+    let ended = false;
+    return async () => {
+      while (!ended) {
+        const piece = await wire.piece();
+        if (piece) return piece;
+        const type = await conversation.next();
+        if (type === 'c') ended = true;
+        else if (type !== 'd') throw conversation.unexpected(type);
+      }
+      return null;
+    };
   };
   for (const archive of names) {
     if ((await conversation.next()) !== 'H') throw conversation.unexpected('instead of an archive');
     await wire.bytes();
-    yield* arrived({ archive, pull });
+    yield* arrived({ archive, pull: copied() });
   }
   if (options.manifest) {
     if ((await conversation.next()) !== 'H') throw conversation.unexpected('instead of the manifest');
     await wire.bytes();
-    yield* arrived({ manifest: pull });
+    yield* arrived({ manifest: copied() });
   }
 }
 

@@ -13,6 +13,10 @@ const resumeAtBytes = 1024 * 1024;
 const wholeBodyBytesMax = 64 * 1024 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
 
+function closedError(cause?: Error): LifeboatError {
+  return new LifeboatError('database-connection-lost', 'the connection was closed', cause ? { cause } : {});
+}
+
 export class Wire {
   readonly #socket: Socket;
   readonly #arrived: Buffer[] = [];
@@ -39,8 +43,7 @@ export class Wire {
       }
       this.#wake?.();
     });
-    const end = (error?: Error): void =>
-      this.fail(new LifeboatError('database-connection-lost', 'the connection was closed', { cause: error }));
+    const end = (error?: Error): void => this.fail(closedError(error));
     socket.on('error', end);
     socket.on('end', () => end());
     socket.on('close', () => end());
@@ -67,6 +70,7 @@ export class Wire {
   }
 
   destroy(): void {
+    this.fail(closedError());
     this.#socket.destroy();
   }
 
