@@ -133,7 +133,7 @@ describe('a password', {
   const commands: Readonly<Record<'logical' | 'physical', readonly (readonly string[])[]>> = {
     logical: [
       ['backup', '--source', sourceName],
-      ['restore', sourceName, '--yes', '--database', 'postgres', '--table', 'public.t'],
+      ['restore', sourceName, '--yes', '--database', 'postgres', '--table', 'public.t', '--drop'],
     ],
     physical: [['backup', '--source', sourceName]],
   };
