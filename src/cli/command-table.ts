@@ -67,6 +67,10 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'bring files of a snapshot back into a folder',
         load: async () => (await import('./commands/restore.ts')).command,
       },
+      windows: {
+        summary: 'show to which points databases can be recovered',
+        load: async () => (await import('./commands/windows.ts')).command,
+      },
     },
   },
   {

@@ -27,7 +27,7 @@ import type { CommandContext } from './command.ts';
 import { secretSurroundings } from './configured.ts';
 import { confirm } from './confirm.ts';
 import { createLogicalRestorePrinter, printLogicalPlan } from './logical-restore-printer.ts';
-import type { NamedRepository } from './restore-physical.ts';
+import type { NamedRepository } from './recovery-places.ts';
 import { openRepositoriesOf } from './restore-source.ts';
 import { withSessionLock } from './session.ts';
 import { lifeboatVersion } from './version.ts';

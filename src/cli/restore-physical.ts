@@ -1,20 +1,17 @@
 import { runSourceHooks } from '../app/source-hooks.ts';
 import { hasCode, LifeboatError, messageOf } from '../core/errors.ts';
-import type { RecoveryPlace } from '../engine/recover/cluster-log.ts';
 import { type PreparedRecovery, prepareRecovery } from '../engine/recover/prepare.ts';
 import { recover } from '../engine/recover/recover.ts';
 import { parseTarget, parseTimelineChoice } from '../engine/recover/target.ts';
 import type { PostgresSource } from '../model/configuration.ts';
-import { journalEnvelope } from '../repository/envelope.ts';
-import type { Repository } from '../repository/repository.ts';
 import { threadsDefault } from '../repository/workers/threads.ts';
 import type { CommandContext } from './command.ts';
 import { confirm } from './confirm.ts';
 import type { OptionValues } from './options.ts';
+import { type NamedRepository, withRecoveryPlaces } from './recovery-places.ts';
 import { createRecoveryPrinter, printRecovered, printRecoveryPlan } from './recovery-printer.ts';
 import type { logicalRestoreOptions } from './restore-logical-options.ts';
 import { parseTablespaces, type restoreSourceOptions } from './restore-source-options.ts';
-import { withSessionLock } from './session.ts';
 
 export interface PhysicalRestoreContext extends Omit<CommandContext, 'options'> {
   readonly options: OptionValues<typeof restoreSourceOptions & typeof logicalRestoreOptions> & {
@@ -22,38 +19,6 @@ export interface PhysicalRestoreContext extends Omit<CommandContext, 'options'> 
     readonly dryRun: boolean;
     readonly workers: number | undefined;
   };
-}
-
-export interface NamedRepository {
-  readonly name: string;
-  readonly repository: Repository;
-}
-
-/** Works with all repositories locked, so that nothing is pruned away under the restore. */
-export async function withRecoveryPlaces<T>(
-  context: Omit<CommandContext, 'options'>,
-  repositories: readonly NamedRepository[],
-  work: (places: readonly RecoveryPlace[], signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const places: RecoveryPlace[] = [];
-  const envelopes: { close(): Promise<void> }[] = [];
-  const lockNext = (rest: readonly NamedRepository[], signal: AbortSignal): Promise<T> => {
-    const [first, ...others] = rest;
-    if (!first) return work(places, signal);
-    const { name, repository } = first;
-    const locked = { ...context, signal } as CommandContext;
-    return withSessionLock(locked, repository, 'shared', (lost) => {
-      const envelope = journalEnvelope(repository);
-      envelopes.push(envelope);
-      places.push({ name, repository, journal: { name, storage: repository.storage, envelope } });
-      return lockNext(others, lost);
-    });
-  };
-  try {
-    return await lockNext(repositories, context.signal);
-  } finally {
-    for (const envelope of envelopes) await envelope.close();
-  }
 }
 
 function refuse(message: string, hint: string): never {

@@ -6,8 +6,9 @@ import {
 } from '../model/configuration.ts';
 import type { CommandContext } from './command.ts';
 import { openConfigured, optionalConfiguration } from './configured.ts';
+import type { NamedRepository } from './recovery-places.ts';
 import { logicalRestoreOptions } from './restore-logical-options.ts';
-import type { NamedRepository, PhysicalRestoreContext } from './restore-physical.ts';
+import type { PhysicalRestoreContext } from './restore-physical.ts';
 import { physicalOptions, refuseOptions } from './restore-source-options.ts';
 
 /** Whether `restore` is about a source of the configuration, and which way it goes then. */

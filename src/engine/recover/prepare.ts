@@ -5,8 +5,7 @@ import { parseSnapshot } from '../../model/snapshot-codec.ts';
 import { type BlobReader, openBlobReader } from '../../repository/blob-reader.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { type Account, ownerFor } from '../../sources/postgres/recovery/data-directory.ts';
-import { groupId, userId } from '../../transport/accounts.ts';
+import { type Account, ownerFor, postgresAccount } from '../../sources/postgres/recovery/data-directory.ts';
 import { treeOfSnapshot } from '../look/find-snapshot.ts';
 import { chooseRecovery, type RecoveryChoice, type RecoveryRequest } from './choose.ts';
 import { type ClusterLog, type RecoveryPlace, readHoldings } from './cluster-log.ts';
@@ -83,10 +82,7 @@ const readingShare = 0.7;
 /** Whose the files are to be: of the folder, else of the account `postgres`, else as they were. */
 function accountFor(dataDirectory: string, trees: ClusterTrees): Account | null {
   if (process.geteuid?.() !== 0) return null;
-  const owner = ownerFor(dataDirectory);
-  if (owner) return owner;
-  const [uid, gid] = [userId('postgres'), groupId('postgres')];
-  return uid !== null && gid !== null ? { uid, gid } : trees.owner;
+  return ownerFor(dataDirectory) ?? postgresAccount() ?? trees.owner;
 }
 
 /** Reads and plans; changes nothing. @throws LifeboatError `recovery-…`, `usage`, errors of the repositories. */

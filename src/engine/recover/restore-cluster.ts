@@ -25,9 +25,8 @@ import type { Id } from '../../model/id.ts';
 import type { BlobReader } from '../../repository/blob-reader.ts';
 import type { BlobIndex } from '../../repository/index/blob-index.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { type Account, markerName } from '../../sources/postgres/recovery/data-directory.ts';
+import { type Account, markerName, syncFileSystem } from '../../sources/postgres/recovery/data-directory.ts';
 import { formatTablespaceMap } from '../../sources/postgres/recovery/tablespace-map.ts';
-import { runTool } from '../../transport/run-tool.ts';
 import type { RestoreCounts, RestoreSelection } from '../restore/request.ts';
 import { startRestore } from '../restore/restore.ts';
 import type { RecoveryPlan } from './plan.ts';
@@ -221,10 +220,8 @@ export function takeControlAway(dataDirectory: string): void {
 export async function putControlInPlace(work: ClusterRestore): Promise<void> {
   const { plan, reader, trees, account } = work;
   const bytes = await readSnapshotFile(reader, trees.data, `/${controlPath}`);
-  for (const path of [plan.dataDirectory, ...plan.tablespaces.map(({ location }) => location)]) {
-    // Best effort: where there is no such program, the server syncs everything itself before it recovers.
-    await runTool({ program: 'sync', args: ['-f', path], cwd: '/' }).catch(() => null);
-  }
+  for (const path of [plan.dataDirectory, ...plan.tablespaces.map(({ location }) => location)])
+    await syncFileSystem(path);
   const path = join(plan.dataDirectory, controlPath);
   const temporary = `${path}.lifeboat`;
   const fd = openSync(temporary, 'w', 0o600);

@@ -1,6 +1,8 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../../../core/errors.ts';
+import { groupId, userId } from '../../../transport/accounts.ts';
+import { runTool } from '../../../transport/run-tool.ts';
 import { isWholeControlFile, systemIdentifierOf } from '../physical/control-file.ts';
 
 /** What is at the place that a cluster is to be restored into. */
@@ -115,4 +117,16 @@ export function ownerFor(directory: string): Account | null {
     }
     if (path === dirname(path)) return null;
   }
+}
+
+/** The account that packages of PostgreSQL make; null where there is none. */
+export function postgresAccount(): Account | null {
+  const [uid, gid] = [userId('postgres'), groupId('postgres')];
+  return uid !== null && gid !== null ? { uid, gid } : null;
+}
+
+/** Brings everything written to the file system of a path onto its disk. */
+export async function syncFileSystem(path: string): Promise<void> {
+  // Best effort: where there is no such program, the server syncs everything itself before it recovers.
+  await runTool({ program: 'sync', args: ['-f', path], cwd: '/' }).catch(() => null);
 }
