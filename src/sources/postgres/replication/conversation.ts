@@ -34,8 +34,9 @@ export class Conversation {
     this.#notice = notice;
   }
 
-  get isBusy(): boolean {
-    return this.#busy;
+  /** The first word of the command that is not answered yet, or null. */
+  get running(): string | null {
+    return this.#busy ? this.#command : null;
   }
 
   /** Sends a command; its answer must be read up to `finish`. */

@@ -127,7 +127,8 @@ export async function openReplication(
         if (stream.destroyed) resolve();
         else stream.once('close', () => resolve());
       });
-      if (conversation.isBusy && !stream.destroyed) {
+      const { running } = conversation;
+      if (running !== null && running !== 'START_REPLICATION' && !stream.destroyed) {
         // A server that makes a checkpoint or waits does not notice a closed socket, so it is told first.
         await requestCancel(connected);
         wire.destroy();
