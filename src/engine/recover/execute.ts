@@ -293,6 +293,8 @@ async function finish(
   const { dataDirectory } = plan;
   const path = join(dataDirectory, autoConf);
   writeOwned(path, withoutRecoverySettings(readText(path)), account);
+  // Its sign of life is a file in the folder that goes.
+  spool.close();
   rmSync(spool.folder, { recursive: true, force: true });
   removeMarker(dataDirectory);
   events.phase('starting the server');
