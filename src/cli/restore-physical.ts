@@ -44,6 +44,16 @@ export async function restorePhysical(
     inclusive: !given.exclusive,
     timeline: parseTimelineChoice(given.timeline ?? 'latest'),
   };
+  if (given.table.length > 0) {
+    const { restorePhysicalTables } = await import('./restore-tables.ts');
+    return restorePhysicalTables(context, source, repositories, request);
+  }
+  const loose = given.output !== undefined ? 'output' : given.database.length > 0 ? 'database' : null;
+  if (loose)
+    refuse(
+      `--${loose} needs --table`,
+      'a physical backup brings back the whole cluster, or tables with --table',
+    );
   const tablespaces = parseTablespaces(given.tablespace);
   return withRecoveryPlaces(context, repositories, async (places, signal) => {
     const prepared = await prepareRecovery(places, {

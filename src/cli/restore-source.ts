@@ -80,7 +80,11 @@ export async function restoreSource(context: PhysicalRestoreContext, found: Foun
     const { restoreLogical } = await import('./restore-logical.ts');
     return restoreLogical(context, found.configuration, source, { ...options, to: options.to ?? 'latest' });
   }
-  refuseOptions(options, Object.keys(logicalRestoreOptions), `${source.name} is backed up physically`);
+  const withTables = ['drop', 'url', 'no-owner', 'no-privileges'];
+  const foreign = Object.keys(logicalRestoreOptions).filter(
+    (name) => options.table.length === 0 || !withTables.includes(name),
+  );
+  refuseOptions(options, foreign, `${source.name} is backed up physically`);
   const repositories = await openRepositoriesOf(context, found);
   const { restorePhysical } = await import('./restore-physical.ts');
   return restorePhysical(context, source, repositories);

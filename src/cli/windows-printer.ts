@@ -1,5 +1,5 @@
 import type { TimedTimeline } from '../engine/recover/windows.ts';
-import { formatLocalTime } from './format.ts';
+import { formatTime } from '../model/time.ts';
 import type { Output } from './terminal.ts';
 
 export interface SourceWindows {
@@ -15,8 +15,12 @@ export interface SourceWindows {
 
 const barCellsMax = 60;
 
-const timeText = (ms: number | null): string =>
-  ms === null ? 'unknown' : formatLocalTime(new Date(ms).toISOString());
+/** With the zone, so that it can be given to `restore --to`. Rounded into the window. */
+function timeText(ms: number | null, round: (value: number) => number): string {
+  if (ms === null) return 'unknown';
+  const seconds = round(ms / 1000);
+  return formatTime(seconds, 0).replace('T', ' ').replace('Z', '+00:00');
+}
 
 interface Span {
   readonly fromMs: number;
@@ -58,11 +62,11 @@ function printTimeline(output: Output, timeline: TimedTimeline, span: Span | nul
   if (windows.length === 0) output.line('    nothing can be recovered on it');
   for (const { startLsn, endLsn, startMs, endMs, backups } of windows) {
     const count = `${backups.length} ${backups.length === 1 ? 'backup' : 'backups'}`;
-    const begin = startMs === null ? 'its beginning' : timeText(startMs);
+    const begin = startMs === null ? 'its beginning' : timeText(startMs, Math.ceil);
     output.line(
       startLsn === endLsn
         ? `    only ${begin}  (LSN ${startLsn}, ${count})`
-        : `    from ${begin} to ${timeText(endMs)}  (LSN ${startLsn} to ${endLsn}, ${count})`,
+        : `    from ${begin} to ${timeText(endMs, Math.floor)}  (LSN ${startLsn} to ${endLsn}, ${count})`,
     );
   }
   for (const { startLsn, endLsn, missing, close } of gaps) {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RecoveryPlace } from '../../src/engine/recover/cluster-log.ts';
 import {
@@ -47,6 +47,7 @@ export interface RecoverySite {
     more?: Partial<RecoveryOptions> & { timeline?: TimelineChoice; inclusive?: boolean },
   ): Promise<PreparedRecovery>;
   recover(to: string, more?: SiteOptions): Promise<RecoveryReport>;
+  execute(prepared: PreparedRecovery, more?: SiteOptions): Promise<RecoveryReport>;
   destroy(): Promise<void>;
 }
 
@@ -60,7 +61,6 @@ export async function createRecoverySite(options: ClusterOptions = {}): Promise<
   const folder = serverFolder();
   const archive = join(folder, 'archive');
   mkdirSync(archive, { mode: 0o777 });
-  const { chmodSync } = await import('node:fs');
   chmodSync(archive, 0o777);
   const cluster = await createCluster({
     ...options,
@@ -117,7 +117,6 @@ export async function createRecoverySite(options: ClusterOptions = {}): Promise<
       )
     ).split(' ');
     await cluster.sql('select pg_switch_wal()');
-    const { existsSync } = await import('node:fs');
     while (!existsSync(join(archive, name!))) await new Promise((resolve) => setTimeout(resolve, 20));
     await store(Number(clock));
   };
@@ -139,6 +138,18 @@ export async function createRecoverySite(options: ClusterOptions = {}): Promise<
     });
   };
 
+  const execute: RecoverySite['execute'] = (prepared, { execution = {}, signal } = {}) =>
+    executeRecovery({
+      ...prepared,
+      binDirectory: cluster.bin,
+      signal: signal ?? new AbortController().signal,
+      workers: 1,
+      silenceMs: 3000,
+      lastCommitMs: () => lastCommitOf(prepared),
+      events: { phase() {}, files() {}, replay() {}, warning() {} },
+      ...execution,
+    });
+
   return {
     cluster,
     repository,
@@ -154,6 +165,7 @@ export async function createRecoverySite(options: ClusterOptions = {}): Promise<
         dataDirectory: null,
         type: 'full',
         comparedWith: null,
+        previous: null,
         archiving: null,
         signal: new AbortController().signal,
       });
@@ -162,19 +174,9 @@ export async function createRecoverySite(options: ClusterOptions = {}): Promise<
       return source.manifest()!;
     },
     prepare,
-    async recover(to, { execution = {}, ...more } = {}) {
-      const prepared = await prepare(to, more);
-      return executeRecovery({
-        ...prepared,
-        binDirectory: cluster.bin,
-        signal: more.signal ?? new AbortController().signal,
-        workers: 1,
-        silenceMs: 3000,
-        lastCommitMs: () => lastCommitOf(prepared),
-        events: { phase() {}, files() {}, replay() {}, warning() {} },
-        ...execution,
-      });
-    },
+    execute,
+    recover: async (to, { execution = {}, ...more } = {}) =>
+      execute(await prepare(to, more), { ...more, execution }),
     async destroy() {
       await cluster.destroy();
       await journal.envelope.close();

@@ -62,14 +62,16 @@ export interface RecoveryPlan {
   readonly notes: readonly string[];
 }
 
+/** Given places of tablespaces by their original ones; or a place for each. */
+export type TablespacePlaces = ReadonlyMap<string, string> | ((oid: number) => string);
+
 export interface PlanInput {
   readonly log: ClusterLog;
   readonly request: RecoveryRequest;
   readonly choice: RecoveryChoice;
   readonly manifest: PhysicalManifest;
   readonly dataDirectory: string;
-  /** Given places of tablespaces by their original ones. */
-  readonly tablespaces: ReadonlyMap<string, string>;
+  readonly tablespaces: TablespacePlaces;
   readonly start: boolean;
   readonly standby: boolean;
   readonly amcheck: boolean;
@@ -126,6 +128,14 @@ function bytesBelow(folder: string): number {
 
 function placeTablespaces(input: PlanInput): RecoveryPlan['tablespaces'] {
   const { manifest, tablespaces } = input;
+  if (typeof tablespaces === 'function') {
+    return manifest.tablespaces.map(({ oid, location, bytes }) => ({
+      oid,
+      original: location,
+      location: tablespaces(oid),
+      bytes,
+    }));
+  }
   const wanted = new Map(tablespaces);
   const placed = manifest.tablespaces.map(({ oid, location, bytes }) => {
     const given = wanted.get(location);

@@ -10,7 +10,7 @@ import { treeOfSnapshot } from '../look/find-snapshot.ts';
 import { chooseRecovery, type RecoveryChoice, type RecoveryRequest } from './choose.ts';
 import { type ClusterLog, type RecoveryPlace, readHoldings } from './cluster-log.ts';
 import { createLogReader } from './log-reader.ts';
-import { type PlanInput, planRecovery, type RecoveryPlan } from './plan.ts';
+import { type PlanInput, planRecovery, type RecoveryPlan, type TablespacePlaces } from './plan.ts';
 import {
   type ClusterTrees,
   findClusterTrees,
@@ -24,7 +24,7 @@ export interface RecoveryOptions {
   readonly request: RecoveryRequest;
   /** null: where the original was. */
   readonly dataDirectory: string | null;
-  readonly tablespaces: ReadonlyMap<string, string>;
+  readonly tablespaces: TablespacePlaces;
   readonly start: boolean;
   readonly standby: boolean;
   readonly amcheck: boolean;
