@@ -57,9 +57,17 @@ describe('a program of others', () => {
     await assert.rejects(missing, (error) => hasCode(error, 'tool-missing'));
   });
 
+  test('has ended when it has, whatever it leaves running', async () => {
+    const { stdout } = await runTool(shell('echo begun; sleep 20 & exit 0'));
+    assert.equal(stdout.toString(), 'begun\n');
+    await assert.rejects(runToolToSuccess(shell('sleep 20 & exit 1')), (error) =>
+      hasCode(error, 'tool-failed'),
+    );
+  });
+
   test('ends when the signal is aborted', async () => {
     const stop = new AbortController();
-    const running = runTool(shell('sleep 60', { signal: stop.signal }));
+    const running = runTool(shell('sleep 20; true', { signal: stop.signal }));
     stop.abort();
     await assert.rejects(running, (error) => hasCode(error, 'cancelled'));
   });
@@ -82,6 +90,6 @@ describe('a program of others', () => {
       yield Buffer.from('half');
       throw new Error('the input broke');
     }
-    await assert.rejects(runTool(shell('cat >/dev/null; sleep 60', { input: input() })), /the input broke/);
+    await assert.rejects(runTool(shell('cat >/dev/null; sleep 20', { input: input() })), /the input broke/);
   });
 });

@@ -40,6 +40,8 @@ const stderrCharactersMax = 16 * 1024;
 const stdoutBytesMax = 64 * 1024 * 1024;
 /** After SIGTERM a program may clean up for this long. */
 const killAfterMs = 10_000;
+/** What it started may hold its output open after it: a server begun by its control program does. */
+const inheritedPipesMs = 1000;
 
 function environment(more: ToolCommand['env']): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(?:PG|LIFEBOAT_)/.test(name));
@@ -79,6 +81,7 @@ interface Running {
   /** @throws where the program could not be run. */
   readonly ended: Promise<{ status: number | null; killedBy: NodeJS.Signals | null }>;
   end(): void;
+  closePipes(): void;
 }
 
 function start(command: ToolCommand): Running {
@@ -103,6 +106,9 @@ function start(command: ToolCommand): Running {
     killer = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
     killer.unref();
   };
+  const closePipes = (): void => {
+    for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
+  };
   command.signal?.addEventListener('abort', end, { once: true });
   const stderr = listen(child.stderr, command);
   // A program that ends before it has read everything says by its status whether that was an error.
@@ -121,6 +127,9 @@ function start(command: ToolCommand): Running {
   }
   const ended = new Promise<{ status: number | null; killedBy: NodeJS.Signals | null }>((resolve, reject) => {
     child.on('error', (error) => reject(cannotRun(command, error)));
+    child.on('exit', () => {
+      if (killer) closePipes();
+    });
     child.on('close', (status, killedBy) => {
       if (inputFailure !== null) reject(inputFailure);
       else resolve({ status, killedBy });
@@ -130,7 +139,7 @@ function start(command: ToolCommand): Running {
     command.signal?.removeEventListener('abort', end);
   });
   ended.catch(() => undefined); // told where it is awaited
-  return { child, stderr, ended, end };
+  return { child, stderr, ended, end, closePipes };
 }
 
 /** What a program that failed said, as an error. */
@@ -149,12 +158,21 @@ export function toolFailure(
  * @throws LifeboatError `tool-missing` or `tool-failed` where it cannot be run, `cancelled`, or what `input` threw
  */
 export async function runTool(command: ToolCommand): Promise<ToolResult> {
-  const { child, stderr, ended } = start(command);
+  const { child, stderr, ended, closePipes } = start(command);
   const chunks: Buffer[] = [];
   let bytes = 0;
   child.stdout.on('data', (chunk: Buffer) => {
     if (bytes < stdoutBytesMax) chunks.push(chunk);
     bytes += chunk.length;
+  });
+  child.on('exit', () => {
+    let seen = -1;
+    // Two looks at least, with reading between them, so that nothing that waits in a pipe is lost.
+    const look = setInterval(() => {
+      if (bytes === seen) closePipes();
+      seen = bytes;
+    }, inheritedPipesMs / 2);
+    child.once('close', () => clearInterval(look));
   });
   const { status, killedBy } = await ended;
   const result = {
