@@ -63,9 +63,14 @@ export async function transactionEnds(bin: string, part: LogPart): Promise<Trans
   });
 }
 
-/** Where the first record at `lsn` or later starts; null where there is none any more. */
-export async function firstRecordFrom(bin: string, part: LogPart, lsn: Lsn): Promise<Lsn | null> {
-  const out = await waldump(bin, [...argumentsOf(part, lsn), '-n', '1']);
-  const match = /, lsn: ([0-9A-F]+\/[0-9A-F]+),/.exec(out);
-  return match ? parseLsn(match[1]!) : null;
+/**
+ * Where each record of a part of the log starts, in its order. pg_waldump could be asked for the next record behind
+ * a position, but it does not find every one from the middle of a page.
+ */
+export async function recordStarts(bin: string, part: LogPart): Promise<Lsn[]> {
+  const out = await waldump(bin, argumentsOf(part, part.start));
+  return Array.from(
+    out.matchAll(/^rmgr: .*?, lsn: ([0-9A-F]+\/[0-9A-F]+),/gm),
+    (match) => parseLsn(match[1]!)!,
+  );
 }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { historyName, type Lsn, parseHistory, parseLsn } from '../../../src/model/wal.ts';
 import { type Cluster, createCluster, runAsServer } from '../cluster.ts';
 import { schemaSql } from './entry.ts';
-import { firstRecordFrom, type LogPart, transactionEnds } from './history.ts';
+import { type LogPart, recordStarts, transactionEnds } from './history.ts';
 import type { Path, TransactionEnd } from './oracle.ts';
 
 /**
@@ -27,7 +27,7 @@ export interface World {
   path(): Path;
   /** All ends of transactions, those on abandoned ends of timelines included. */
   ends(): Promise<TransactionEnd[]>;
-  /** Where the first record at `lsn` or later starts on the path of the primary. */
+  /** Where the first record at `lsn` or later starts on the path of the primary; for when all is written. */
   recordFrom(lsn: Lsn): Promise<Lsn | null>;
   destroy(): Promise<void>;
 }
@@ -45,6 +45,7 @@ export async function createWorld(segmentMegabytes: number): Promise<World> {
   const parts: LogPart[] = [];
   let standby: Cluster | null = null;
   let path: Path = { timeline: 1, ancestors: [] };
+  let starts: Lsn[] | null = null;
 
   let primary = await createCluster({
     initdb: ['--data-checksums', `--wal-segsize=${segmentMegabytes}`],
@@ -104,17 +105,21 @@ export async function createWorld(segmentMegabytes: number): Promise<World> {
       return all.flat();
     },
     async recordFrom(lsn) {
-      for (const [at, part] of parts.entries()) {
-        const end = path.ancestors[at]?.end ?? null;
-        if (end !== null && lsn >= end) continue;
-        // The last record before the fork may lie behind `lsn`: then the new timeline's first one is next.
-        const record = await firstRecordFrom(primary.bin, part, lsn > part.start ? lsn : part.start);
-        if (record !== null && (end === null || record < end)) return record;
-      }
-      return null;
+      starts ??= await startsOnPath(primary.bin, parts, path);
+      return starts.find((start) => start >= lsn) ?? null;
     },
     async destroy() {
       for (const cluster of clusters.toReversed()) await cluster.destroy();
     },
   };
+}
+
+async function startsOnPath(bin: string, parts: readonly LogPart[], path: Path): Promise<Lsn[]> {
+  const starts: Lsn[] = [];
+  for (const [at, part] of parts.entries()) {
+    const end = path.ancestors[at]?.end ?? null;
+    for (const start of await recordStarts(bin, part))
+      if (start >= part.start && (end === null || start < end)) starts.push(start);
+  }
+  return starts;
 }
