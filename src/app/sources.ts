@@ -16,6 +16,8 @@ export interface SourceBackup {
   readonly type: BackupType;
   /** The snapshot that this one goes on from; null where all is read as if for the first time. */
   readonly base: { readonly snapshot: string; readonly manifest: DatabaseManifest } | null;
+  /** Of the last backup of this source and method, whatever its type; null for the first. */
+  readonly previous: DatabaseManifest | null;
   /** Where the snapshot goes: the journal of the source, if it has one, must be known to arrive there. */
   readonly place: { readonly name: string; readonly repository: Repository };
   readonly secrets: SecretSurroundings;
@@ -31,7 +33,7 @@ type Driver = (source: PostgresSource, backup: SourceBackup) => Promise<Database
 
 /** Drivers are loaded when they are used: backups of files need none of them. */
 const drivers: Readonly<Record<PostgresSource['method'], Driver>> = {
-  async physical(source, { type, base, place, secrets }) {
+  async physical(source, { type, base, previous: last, place, secrets }) {
     const [settings, { createPhysicalSource }] = await Promise.all([
       postgresConnection(source, secrets),
       import('../sources/postgres/physical/source.ts'),
@@ -41,12 +43,13 @@ const drivers: Readonly<Record<PostgresSource['method'], Driver>> = {
       base?.manifest.kind === 'postgres-physical'
         ? { snapshot: base.snapshot, manifest: base.manifest }
         : null;
+    const previous = last?.kind === 'postgres-physical' ? last : null;
     const { signal } = secrets;
     const archiving = source.journal
       ? await archivingProof(source.name, source.journal, place, signal)
       : null;
     return createPhysicalSource({
-      ...{ source: name, settings, way, dataDirectory, type, comparedWith, archiving, signal },
+      ...{ source: name, settings, way, dataDirectory, type, comparedWith, previous, archiving, signal },
     });
   },
   async logical(source, { base, secrets }) {

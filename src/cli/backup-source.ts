@@ -156,9 +156,13 @@ async function storeDatabase(
       `no earlier backup to go on from${wanted === 'differential' ? ' that is full' : ''}: this one is full`,
     );
 
+  // A full backup goes on from none, but keeps how the last one cut its files.
+  const last =
+    base ?? (await readBase(repository, ground, { source: source.name, kind, type: 'incremental' }, warn));
   const entries = await openSource(configuration, source.name, {
     type,
     base: base && { snapshot: base.snapshot.id, manifest: base.manifest },
+    previous: last?.manifest ?? null,
     place: { name: repositoryName, repository },
     secrets: { ...secretSurroundings(context), signal },
   });

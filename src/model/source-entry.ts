@@ -33,7 +33,10 @@ export interface PageCheck {
 }
 
 export type EntryContent =
-  /** A local file; workers read it themselves, `size` bytes at most, as its end may grow meanwhile. */
+  /**
+   * A local file; workers read it themselves, `size` bytes at most, as its end may grow meanwhile. Where it changed
+   * before it was read to its end, its time then is recorded instead of `mtimeNs`.
+   */
   | { readonly kind: 'file'; readonly path: ByteString; readonly size: number; readonly chunking: Chunking }
   /** Bytes as they come. Consumed before the next entry is asked for. */
   | { readonly kind: 'stream'; readonly bytes: AsyncIterable<Uint8Array>; readonly chunking: Chunking }

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -244,10 +245,15 @@ describe('a local file', () => {
 describe('the parent', () => {
   const content = randomOf('parent').bytes(300_000);
 
-  async function twice(second: Partial<SourceEntry>): Promise<{ report: BackupReport; stored: Buffer }> {
+  /** @param laterNs how much later than at the first look the file was last written. */
+  async function twice(
+    second: Partial<SourceEntry>,
+    laterNs = 0n,
+  ): Promise<{ report: BackupReport; stored: Buffer }> {
     const repository = await newRepository();
     const path = write(newPath('relation'), content);
-    const entry = file('base/1/2', localFile(path, content.length));
+    const mtimeNs = statSync(path, { bigint: true }).mtimeNs - laterNs;
+    const entry = file('base/1/2', localFile(path, content.length), { mtimeNs });
     const first = await backUpEntries(repository, [
       entry,
       file('base/1/3', { kind: 'bytes', bytes: content }),
@@ -271,12 +277,13 @@ describe('the parent', () => {
     assert.equal(report.summary.total_bytes_processed, content.length);
   });
 
-  for (const [why, second] of [
-    ['that it does not vouch for', {}],
-    ['of another time', { reusable: true, mtimeNs: 1_700_000_000_123_456_788n }],
+  for (const [why, second, laterNs] of [
+    ['that it does not vouch for', {}, 0n],
+    ['of another time', { reusable: true, mtimeNs: 1_700_000_000_123_456_788n }, 0n],
+    ['that was written between the look at it and its reading', { reusable: true }, 1n],
   ] as const)
     test(`gives nothing for a file ${why}`, async () => {
-      const { report, stored } = await twice(second);
+      const { report, stored } = await twice(second, laterNs);
       assert.ok(stored.equals(Buffer.alloc(content.length, 1)));
       assert.equal(report.summary.files_changed, 1);
     });

@@ -60,6 +60,7 @@ async function take(
     dataDirectory: null,
     type,
     comparedWith,
+    previous: comparedWith?.manifest ?? null,
     archiving: null,
     signal,
   });

@@ -1,5 +1,6 @@
+import { statSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type ByteString, toText } from '../../core/bytestring.ts';
+import { type ByteString, toPath, toText } from '../../core/bytestring.ts';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import type { Id } from '../../model/id.ts';
 import type { TreeNode } from '../../model/node.ts';
@@ -10,7 +11,7 @@ import type { BlobStore } from '../../repository/blob-store.ts';
 import type { ArchiveResult } from './archive.ts';
 import { contentIds } from './content-ids.ts';
 import { createContentSaver } from './entry-content.ts';
-import { nodeOfEntry } from './entry-node.ts';
+import { nodeOfEntry, timesOf } from './entry-node.ts';
 import { createEntryTree, type PlacedEntry } from './entry-tree.ts';
 import type { BackupEvents } from './events.ts';
 import { isGone } from './file-outcomes.ts';
@@ -49,6 +50,15 @@ interface OpenFile {
   readonly placed: PlacedEntry;
   readonly parent: ParentEntry | null;
   readonly startMs: number;
+}
+
+/**
+ * A file that changed while it was read gets the time of its last change: were it the earlier one, the content would
+ * be taken for what the file had been then, and be trusted by the next backup.
+ */
+function noteLaterChange(node: TreeNode, path: ByteString, mtimeNs: bigint): void {
+  const now = statSync(toPath(path), { bigint: true, throwIfNoEntry: false });
+  if (now && now.mtimeNs !== mtimeNs) Object.assign(node, timesOf(now.mtimeNs));
 }
 
 const shownPath = (path: string): ByteString => `/${path}` as ByteString;
@@ -119,6 +129,7 @@ export async function archiveEntries(
         'ECHANGED',
         `became shorter while it was read: ${outcome.size} bytes instead of ${wanted}`,
       );
+    if (entry.content?.kind === 'file') noteLaterChange(placed.node, entry.content.path, entry.mtimeNs);
     keep(file, outcome.ids, outcome.size, outcome);
   }
 

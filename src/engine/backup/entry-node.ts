@@ -15,16 +15,19 @@ function timeOf(nanoseconds: bigint): string {
   return formatTime((nanoseconds - fraction) / nanosecondsOfSecond, Number(fraction));
 }
 
-/** An entry's node, without its content. The one time that sources know stands for all three. */
+/** The one time that sources know stands for all three. */
+export function timesOf(mtimeNs: bigint): Pick<TreeNode, 'mtime' | 'atime' | 'ctime'> {
+  const time = timeOf(mtimeNs);
+  return { mtime: time, atime: time, ctime: time };
+}
+
+/** An entry's node, without its content. */
 export function nodeOfEntry(entry: SourceEntry): TreeNode {
-  const time = timeOf(entry.mtimeNs);
   return {
     name: entry.path.slice(entry.path.lastIndexOf('/') + 1) as ByteString,
     type: entry.type,
     mode: typeBits[entry.type] + goModeOfStat(statFile | (entry.permissions & 0o7777)),
-    mtime: time,
-    atime: time,
-    ctime: time,
+    ...timesOf(entry.mtimeNs),
     uid: entry.uid,
     gid: entry.gid,
     ...(entry.user ? { user: entry.user } : {}),

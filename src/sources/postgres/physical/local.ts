@@ -17,6 +17,7 @@ import type { ServerFacts } from '../connection/server.ts';
 import type { SqlSession } from '../connection/session.ts';
 import { parseBackupLabel } from './backup-label.ts';
 import { chunkBytesFor } from './chunk-size.ts';
+import { withoutOtherPast } from './continuation.ts';
 import { readControlFile, systemIdentifierOf } from './control-file.ts';
 import { manifestEntry, manifestOf, smallFile, topFolders } from './manifest.ts';
 import type { PhysicalBackupOptions } from './options.ts';
@@ -47,30 +48,29 @@ const clockGranularityNs = 2_000_000_000n;
  * @throws LifeboatError; leaving early ends the session, and with it the server's backup mode and the slot.
  */
 export async function* localEntries(
-  options: PhysicalBackupOptions,
+  given: PhysicalBackupOptions,
   session: SqlSession,
   server: ServerFacts,
   dataDirectory: string,
   run: EntryRun,
   done: (manifest: PhysicalManifest) => void,
 ): AsyncGenerator<SourceEntry> {
-  const { source } = options;
-  await options.archiving?.prove(session, server);
+  const { source, archiving } = given;
+  await archiving?.prove(session, server);
   const versionFolder = await tablespaceVersionFolder(session, server);
   const held = await holdWal(session, `lifeboat_backup_${process.pid}`);
   if (held) run.warning(`WAL cannot be held back with a replication slot during the backup: ${held}`);
   const startTime = await serverTime(session);
   const start = await startBackup(session, server, `lifeboat ${source}`);
 
+  const options = await withoutOtherPast(given, session, dataDirectory, run.warning);
   const { entries, tablespaces, warnings } = walkDataDirectory(dataDirectory, versionFolder);
   for (const warning of warnings) run.warning(warning);
   const bytes = entries.reduce((sum, entry) => sum + entry.size, 0);
   const files = entries.filter((entry) => entry.type === 'file').length;
   run.expected(files, bytes);
-  const chunkBytes = options.comparedWith?.manifest.chunkBytes ?? chunkBytesFor(bytes);
-  const trustedBeforeNs = options.comparedWith
-    ? BigInt(Date.parse(options.comparedWith.manifest.startTime)) * 1_000_000n - clockGranularityNs
-    : null;
+  const chunkBytes = options.previous?.chunkBytes ?? chunkBytesFor(bytes);
+  const mayReuse = reuseRule(options.comparedWith?.manifest ?? null);
 
   const chunkingOf = ({ segment }: FoundEntry): Chunking => {
     if (segment === null) return contentDefined;
@@ -90,8 +90,9 @@ export async function* localEntries(
   const ordered = [...entries].sort((a, b) => b.size - a.size);
   for (const entry of ordered) {
     run.signal.throwIfAborted();
+    const path = snapshotPath(source, entry.path, linked);
     yield {
-      path: snapshotPath(source, entry.path, linked),
+      path,
       type: entry.type,
       permissions: entry.permissions,
       ...ownerOf(entry.uid, entry.gid),
@@ -105,7 +106,7 @@ export async function* localEntries(
               size: entry.size,
               chunking: chunkingOf(entry),
             },
-            reusable: trustedBeforeNs !== null && entry.mtimeNs < trustedBeforeNs,
+            reusable: mayReuse(path, entry.mtimeNs),
             mayVanish: true,
           }
         : {}),
@@ -126,7 +127,7 @@ export async function* localEntries(
   for (const name of walNeeded(dataDirectory, label.timeline, label.start, stopped.stop, server))
     yield walEntry(source, join(dataDirectory, 'pg_wal', name), name, owner);
   await run.settled();
-  await options.archiving?.complete(session, server, label.timeline, stopped.stop);
+  await archiving?.complete(session, server, label.timeline, stopped.stop);
 
   const sizes = new Map<number, number>();
   for (const { path, size } of entries) {
@@ -152,6 +153,17 @@ export async function* localEntries(
   });
   done(manifest);
   yield manifestEntry(manifest, owner);
+}
+
+/** Which files may be taken over unread, where nothing about them has changed since the compared backup. */
+function reuseRule(compared: PhysicalManifest | null): (path: ByteString, mtimeNs: bigint) => boolean {
+  if (!compared) return () => false;
+  const beforeNs = BigInt(Date.parse(compared.startTime)) * 1_000_000n - clockGranularityNs;
+  // What was damaged is read again, so that it is reported again, or is whole this time.
+  const { damagedPages, damagedPageCount } = compared;
+  if (damagedPageCount > damagedPages.length) return () => false;
+  const damaged = new Set(damagedPages.map(({ path }) => path));
+  return (path, mtimeNs) => mtimeNs < beforeNs && !damaged.has(path);
 }
 
 function ownerOf(uid: number, gid: number): { uid: number; gid: number; user?: string; group?: string } {

@@ -16,6 +16,8 @@ export interface PhysicalBackupOptions {
   readonly type: BackupType;
   /** The snapshot whose unchanged files need not be read again; null: all is read. */
   readonly comparedWith: { readonly snapshot: string; readonly manifest: PhysicalManifest } | null;
+  /** The last backup of the source, of whatever type: its chunk size is kept. null for the first. */
+  readonly previous: PhysicalManifest | null;
   /** Of a source with a journal; null where there is none, and so nothing to prove. */
   readonly archiving: ArchivingProof | null;
   readonly signal: AbortSignal;

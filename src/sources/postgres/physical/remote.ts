@@ -99,7 +99,7 @@ async function* copyFiles(
       tablespaceMap: true,
     });
     const { start, tablespaces } = backup;
-    const chunkBytes = options.comparedWith?.manifest.chunkBytes ?? chunkBytesFor(backup.bytes);
+    const chunkBytes = options.previous?.chunkBytes ?? chunkBytesFor(backup.bytes);
     run.expected(0, backup.bytes);
     let label: BackupLabel | null = null;
     let owner: Copied['owner'] | null = null;

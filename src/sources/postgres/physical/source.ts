@@ -3,6 +3,7 @@ import type { PhysicalManifest } from '../../../model/postgres-manifest.ts';
 import type { EntryRun, SourceEntry } from '../../../model/source-entry.ts';
 import { readServerFacts, type ServerFacts } from '../connection/server.ts';
 import { openSqlSession, type SqlSession } from '../connection/session.ts';
+import { withoutStranger } from './continuation.ts';
 import { localEntries } from './local.ts';
 import { strangerReason } from './local-server.ts';
 import { tagsOf } from './manifest.ts';
@@ -10,20 +11,21 @@ import type { PhysicalBackupOptions, PhysicalSource } from './options.ts';
 import { checkServerVersion } from './server-queries.ts';
 
 /** A physical backup of a PostgreSQL cluster as a source of entries. */
-export function createPhysicalSource(options: PhysicalBackupOptions): PhysicalSource {
+export function createPhysicalSource(given: PhysicalBackupOptions): PhysicalSource {
   let written: PhysicalManifest | null = null;
   const done = (manifest: PhysicalManifest): void => {
     written = manifest;
   };
 
   async function* entries(run: EntryRun): AsyncGenerator<SourceEntry> {
-    const session = await openSqlSession(options.settings, {
-      signal: options.signal,
+    const session = await openSqlSession(given.settings, {
+      signal: given.signal,
       applicationName: 'lifeboat backup',
     });
     try {
       const server = await readServerFacts(session);
       checkServerVersion(server);
+      const options = withoutStranger(given, server, run.warning);
       const local = await localDirectory(options, session, server);
       if (local.directory !== null) yield* localEntries(options, session, server, local.directory, run, done);
       else {
@@ -36,7 +38,7 @@ export function createPhysicalSource(options: PhysicalBackupOptions): PhysicalSo
   }
 
   return {
-    paths: [`/${options.source}`],
+    paths: [`/${given.source}`],
     entries,
     tags: () => (written ? tagsOf(written) : []),
     manifest: () => written,
