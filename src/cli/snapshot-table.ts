@@ -2,6 +2,7 @@ import { shortId } from '../model/id.ts';
 import type { StoredSnapshot } from '../model/snapshot.ts';
 import type { GroupKey } from '../policy/grouping.ts';
 import { formatBytes, formatLocalTime } from './format.ts';
+import { shownTags } from './shown-tags.ts';
 import { formatTable } from './table.ts';
 import { printable } from './text-width.ts';
 
@@ -26,8 +27,8 @@ export function formatSnapshotTable(
     const { id, time, hostname = '', tags = [], paths, summary } = snapshot;
     const size = withSize ? [summary ? formatBytes(summary.total_bytes_processed) : ''] : [];
     const common = [shortId(id), formatLocalTime(time), printable(hostname)];
-    const shownTags = tags.map(printable);
-    if (compact) return [...common, shownTags.join('\n'), ...size];
+    const tagCells = shownTags(tags);
+    if (compact) return [...common, tagCells.join('\n'), ...size];
     const why = reasons?.[i] ?? [];
     const shownPaths = paths.map(printable);
     // A line of air below: the row gets one line more than its fullest cell.
@@ -35,7 +36,7 @@ export function formatSnapshotTable(
     return [
       common[0] + air,
       ...common.slice(1),
-      shownTags.join(','),
+      tagCells.join(','),
       ...(reasons ? [why.join('\n')] : []),
       shownPaths.join('\n'),
       ...size,
