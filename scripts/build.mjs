@@ -17,6 +17,7 @@ const staging = join(root, `dist.${process.pid}`);
 const programs = [
   { out: 'lifeboat', source: 'src/cli/main.ts' },
   { out: 'worker', source: 'src/repository/workers/worker.ts' },
+  { out: 'archive-worker', source: 'src/app/archive-worker.ts' },
 ];
 
 class BuildError extends Error {}

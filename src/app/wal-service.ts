@@ -11,9 +11,11 @@ import type { JournalSink } from '../journal/events.ts';
 import type { JournalConfiguration, PostgresSource } from '../model/configuration.ts';
 import type { WalSink } from '../model/wal-event.ts';
 import type { Repository } from '../repository/repository.ts';
+import { threadsDefault } from '../repository/workers/threads.ts';
 import { readServerFacts } from '../sources/postgres/connection/server.ts';
 import { openSqlSession } from '../sources/postgres/connection/session.ts';
 import type { ConnectionSettings } from '../sources/postgres/connection/settings.ts';
+import { type ArchiveThreads, startArchiveThreads } from './archive-threads.ts';
 import type { SecretSurroundings } from './configuration/secret.ts';
 import { postgresConnection } from './postgres-connection.ts';
 
@@ -24,7 +26,11 @@ export interface WalServiceOptions {
   readonly journal: JournalConfiguration;
   /** Absolute. */
   readonly configPath: string;
-  readonly repositories: readonly { readonly name: string; readonly repository: Repository }[];
+  readonly repositories: readonly {
+    readonly name: string;
+    readonly location: string;
+    readonly repository: Repository;
+  }[];
   readonly acceptNewCluster: boolean;
   readonly secrets: SecretSurroundings;
   readonly sink: WalSink;
@@ -49,8 +55,6 @@ export function walServiceSocket(folder: string, configPath: string, source: str
   return socketPath(folder, `${configPath}\0${source}`);
 }
 
-const threadsMin = 2;
-const filesAtOnce = 4;
 const retryMs = 5000;
 
 /**
@@ -63,7 +67,7 @@ export async function runWalService(options: WalServiceOptions): Promise<void> {
   const settings = await postgresConnection(source, secrets);
   const runFolder = await makeRunFolder(env);
   const startedAt = new Date().toISOString();
-  const open = journalPlaces(options.repositories, journal.way === 'push' ? { threads: threadsMin } : {});
+  const open = journalPlaces(options.repositories);
   const { places } = open;
   const ended = new AbortController();
   const until = AbortSignal.any([signal, ended.signal]);
@@ -81,6 +85,7 @@ export async function runWalService(options: WalServiceOptions): Promise<void> {
         })
       : null;
   let dataDirectory: string | null = null;
+  let threads: ArchiveThreads | null = null;
   const status = (): WalStatus => ({
     way: journal.way,
     source: source.name,
@@ -92,20 +97,29 @@ export async function runWalService(options: WalServiceOptions): Promise<void> {
 
   async function takeOverFiles(found: LocalCluster): Promise<PushService> {
     const { systemIdentifier, major } = found;
+    const facts = {
+      source: source.name,
+      acceptNewCluster: options.acceptNewCluster,
+      server: major === null ? undefined : { systemIdentifier, major },
+    };
+    if (journal.way === 'push') {
+      const inThreads = options.repositories.map(({ name, location, repository }) => ({
+        name,
+        location,
+        master: repository.master,
+      }));
+      // One more than there are processors, as each waits for the disk now and then.
+      threads = startArchiveThreads({ ...facts, places: inThreads }, threadsDefault() + 1);
+    }
     const service = await startPushService({
-      store: createArchiveStore({
-        places,
-        source: source.name,
-        acceptNewCluster: options.acceptNewCluster,
-        server: major === null ? undefined : { systemIdentifier, major },
-      }),
+      store: threads ?? createArchiveStore({ ...facts, places }),
       source: source.name,
       configPath: options.configPath,
       dataDirectory: found.dataDirectory,
       runFolder,
       // What the receiver brings need not be read a second time; PostgreSQL may ask for it all the same.
       lookAhead: journal.way === 'push',
-      filesAtOnce,
+      filesAtOnce: threads?.size ?? 1,
       sink,
     });
     dataDirectory = found.dataDirectory;
@@ -141,6 +155,7 @@ export async function runWalService(options: WalServiceOptions): Promise<void> {
     }
   } finally {
     await (push as PushService | null)?.close();
+    await (threads as ArchiveThreads | null)?.close();
     await server?.close();
     await open.close();
   }

@@ -7,7 +7,7 @@ import {
 } from '../model/configuration.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
-import { openConfigured, sourceNamed } from './configured.ts';
+import { openConfigured, repositoryNamed, sourceNamed } from './configured.ts';
 import { text } from './options.ts';
 
 /** The source that a `lifeboat wal` command works for. */
@@ -52,14 +52,21 @@ export function journaledSource(configuration: Configuration, name: string | und
   });
 }
 
+export interface OpenRepository {
+  readonly name: string;
+  readonly location: string;
+  readonly repository: Repository;
+}
+
 export async function openRepositories(
   context: CommandContext,
   configuration: Configuration,
   { repositories }: JournaledSource,
-): Promise<{ readonly name: string; readonly repository: Repository }[]> {
-  const open: { name: string; repository: Repository }[] = [];
+): Promise<OpenRepository[]> {
+  const open: OpenRepository[] = [];
   for (const name of repositories) {
-    open.push({ name, repository: await openConfigured(context, configuration, name) });
+    const { location } = repositoryNamed(configuration, name);
+    open.push({ name, location, repository: await openConfigured(context, configuration, name) });
   }
   return open;
 }

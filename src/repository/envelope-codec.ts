@@ -31,12 +31,13 @@ const scratchBytesMax = 20 * 2 ** 20;
 export function createEnvelopeCodec(sealer: Sealer): EnvelopeCodec {
   const compressed = createScratch(scratchBytesMax);
   const opened = createScratch(scratchBytesMax);
+  const unpacked = createScratch(scratchBytesMax);
 
-  function decode(document: Uint8Array, name: string): Uint8Array {
+  function decode(document: Uint8Array, name: string, memory?: (length: number) => Buffer): Uint8Array {
     if (document[0] !== 2)
       throw new LifeboatError('journal-damaged', `${name} has the unknown encoding ${document[0] ?? 'none'}`);
     try {
-      return decompressDocument(document, name, plainBytesMax);
+      return decompressDocument(document, name, plainBytesMax, memory);
     } catch (error) {
       if (!hasCode(error, 'repository-damaged')) throw error;
       throw new LifeboatError('journal-damaged', error.message, { cause: error });
@@ -49,7 +50,7 @@ export function createEnvelopeCodec(sealer: Sealer): EnvelopeCodec {
         compressDocument(plain, compressed(compressedDocumentBytesMax(plain.length))),
       );
       const document = sealer.open(sealed, opened(sealed.length));
-      if (!document || Buffer.compare(decode(document, 'the new object'), plain) !== 0)
+      if (!document || Buffer.compare(decode(document, 'the new object', unpacked), plain) !== 0)
         throw new LifeboatError(
           'internal',
           'an object of the journal does not open to what was sealed; nothing was stored',

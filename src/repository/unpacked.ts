@@ -40,11 +40,16 @@ export function compressDocument(
   return target.subarray(0, written + 1);
 }
 
-/** Undoes `compressDocument`; what starts as JSON does was not compressed. @throws LifeboatError `repository-damaged`. */
+/**
+ * Undoes `compressDocument`; what starts as JSON does was not compressed.
+ * @param memory gives room for the content; new memory unless said.
+ * @throws LifeboatError `repository-damaged`.
+ */
 export function decompressDocument(
   document: Uint8Array,
   name: string,
   bytesMax = documentBytesMax,
+  memory: (length: number) => Buffer = Buffer.allocUnsafe,
 ): Uint8Array {
   const first = document[0];
   if (document.length === 0 || first === 0x7b || first === 0x5b) return document;
@@ -56,7 +61,7 @@ export function decompressDocument(
   const stated = frameContentBytes(compressed) ?? Math.min(bytesMax, compressed.length * 64 + 65536);
   if (stated > bytesMax)
     throw new LifeboatError('repository-damaged', `${name} would unpack to ${stated} bytes; refused`);
-  const target = Buffer.allocUnsafe(stated);
+  const target = memory(stated);
   try {
     return target.subarray(0, decompressor.decompress(compressed, target));
   } catch (error) {

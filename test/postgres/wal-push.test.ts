@@ -96,7 +96,8 @@ describe('archived files', { skip: missingServer('debian') }, () => {
     const site = await createJournalSite(2);
     t.after(() => site.close());
     const store = storeOf(site);
-    for (const name of names) assert.equal(await store.store(join(dataDirectory, 'pg_wal', name)), 'stored');
+    for (const name of names)
+      assert.equal(await store.store(join(dataDirectory, 'pg_wal', name), false), 'stored');
     for (const place of site.places) {
       const [listed] = await listJournal(place, sourceName);
       assert.equal(listed!.stream.stream, systemIdentifier);
@@ -110,7 +111,7 @@ describe('archived files', { skip: missingServer('debian') }, () => {
       assert.ok(facts.lastCommitMs >= facts.firstCommitMs);
       assert.ok(Math.abs(facts.lastCommitMs - Date.now()) < 600_000);
     }
-    assert.equal(await storeOf(site).store(join(dataDirectory, 'pg_wal', names[0]!)), 'known');
+    assert.equal(await storeOf(site).store(join(dataDirectory, 'pg_wal', names[0]!), false), 'known');
     assert.equal((await coverage(site.places[0]!)).length, 1);
   });
 
@@ -128,13 +129,13 @@ describe('archived files', { skip: missingServer('debian') }, () => {
     };
     const [first, second] = names as [string, string];
     const store = storeOf(site);
-    await store.store(join(dataDirectory, 'pg_wal', first));
+    await store.store(join(dataDirectory, 'pg_wal', first), false);
 
     const reused = spoiled(first, (bytes) => void bytes.writeUInt8(bytes[500_000]! ^ 1, 500_000));
-    await assert.rejects(store.store(reused), { code: 'journal-conflict' });
+    await assert.rejects(store.store(reused, false), { code: 'journal-conflict' });
     const foreign = spoiled(second, (bytes) => void bytes.writeBigUInt64LE(42n, 24));
-    await assert.rejects(store.store(foreign), { code: 'wal-other-cluster' });
-    assert.equal(await storeOf(site, true).store(foreign), 'stored');
+    await assert.rejects(store.store(foreign, false), { code: 'wal-other-cluster' });
+    assert.equal(await storeOf(site, true).store(foreign, false), 'stored');
     const cases: [() => string, RegExp][] = [
       [() => spoiled(first, (bytes) => bytes, second), /another part of the log/],
       [() => spoiled(second, (bytes) => bytes.subarray(0, 8192 * 3)), /24576 bytes/],
@@ -143,7 +144,7 @@ describe('archived files', { skip: missingServer('debian') }, () => {
       [() => spoiled(second, (bytes) => bytes, 'core'), /no name of a file/],
     ];
     for (const [make, message] of cases)
-      await assert.rejects(store.store(make()), { code: 'wal-file-invalid', message });
+      await assert.rejects(store.store(make(), false), { code: 'wal-file-invalid', message });
   });
 
   test('of other kinds are taken for what they are', async (t) => {
@@ -153,16 +154,16 @@ describe('archived files', { skip: missingServer('debian') }, () => {
     const store = storeOf(site);
     const path = (name: string): string => join(dataDirectory, 'pg_wal', name);
     writeFileSync(path(`${names[0]}.00000028.backup`), 'START WAL LOCATION: 0/2000028\n');
-    assert.equal(await store.store(path(`${names[0]}.00000028.backup`)), 'ignored');
+    assert.equal(await store.store(path(`${names[0]}.00000028.backup`), false), 'ignored');
     writeFileSync(path('00000002.history'), '1\t0/5000000\tno recovery target specified\n');
-    assert.equal(await store.store(path('00000002.history')), 'stored');
-    assert.equal(await store.store(path('00000002.history')), 'known');
+    assert.equal(await store.store(path('00000002.history'), false), 'stored');
+    assert.equal(await store.store(path('00000002.history'), false), 'known');
     const stream = { source: sourceName, stream: systemIdentifier };
     assert.match((await loadHistory(site.places[0]!, stream, 2))?.toString() ?? '', /^1\t0\/5000000/);
     // A timeline was left amid its last segment: what lies behind the last record is not of it.
     const last = names.at(-1)!;
     copyFileSync(path(last), path(`${last}.partial`));
-    assert.equal(await store.store(path(`${last}.partial`)), 'stored');
+    assert.equal(await store.store(path(`${last}.partial`), false), 'stored');
     const [listed] = await listJournal(site.places[0]!, sourceName);
     assert.equal(listed!.pieces[0]!.unit, last);
     assert.ok(listed!.pieces[0]!.to <= segmentBytes);

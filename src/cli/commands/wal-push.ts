@@ -53,7 +53,7 @@ export const command = defineCommand({
         source: found.source.name,
         acceptNewCluster: options.newCluster,
       });
-      const status = await store.store(resolve(path));
+      const status = await store.store(resolve(path), false);
       if (status === 'known') {
         output.warn(`warning: ${basename(path)} was archived before, with the same content`);
       }

@@ -1,12 +1,12 @@
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { LifeboatError, messageOf } from '../../../core/errors.ts';
 import type { GivenFacts } from '../../../journal/piece-facts.ts';
-import { parseHistory, parseSegmentName, segmentStart } from '../../../model/wal.ts';
+import { type Lsn, parseHistory, parseSegmentName, segmentStart } from '../../../model/wal.ts';
 import { createWalScanner } from '../../../sources/postgres/wal/scanner.ts';
 import { readSegmentHeader } from '../../../sources/postgres/wal/segment-header.ts';
-import { createCommitTimes } from '../commit-times.ts';
 import { type ArchiveName, parseArchiveName } from './archive-name.ts';
+import { commitTimesOf } from './segment-times.ts';
 
 /** A file of pg_wal as read, and what it is. */
 export type ArchiveFile = { readonly name: string; readonly systemIdentifier: string } & (
@@ -27,21 +27,38 @@ const invalid = (name: string, why: string): LifeboatError =>
  * Reads a file that archive_command was given, and holds it against its name.
  * @throws LifeboatError `wal-file-invalid` where it is not what its name says, `source-unreadable`.
  */
-export async function readArchiveFile(path: string): Promise<ArchiveFile> {
+export async function readArchiveFile(
+  path: string,
+  memory: (length: number) => Buffer = Buffer.allocUnsafeSlow,
+): Promise<ArchiveFile> {
   const name = basename(path);
   const parsed = parseArchiveName(name);
   if (parsed === null) throw invalid(name, 'is no name of a file that PostgreSQL archives');
   if (parsed.kind === 'backup-history') return { kind: 'ignored', name, systemIdentifier: '' };
-  const bytes = await readWhole(path);
+  const bytes = await readWhole(path, memory);
   if (parsed.kind !== 'history') return logFile(name, parsed, bytes);
   const systemIdentifier = await readSystemIdentifier(dirname(dirname(path)));
   if (parseHistory(bytes.toString('utf8')) === null) throw invalid(name, 'holds no history of a timeline');
   return { kind: 'history', name, timeline: parsed.timeline, systemIdentifier, bytes };
 }
 
-async function readWhole(path: string): Promise<Buffer> {
+/** @param memory gives room for a file; new memory unless said. */
+async function readWhole(path: string, memory: (length: number) => Buffer): Promise<Buffer> {
   try {
-    return await readFile(path);
+    const file = await open(path);
+    try {
+      const { size } = await file.stat();
+      const buffer = memory(size);
+      let length = 0;
+      while (length < size) {
+        const { bytesRead } = await file.read(buffer, length, size - length, length);
+        if (bytesRead === 0) break;
+        length += bytesRead;
+      }
+      return buffer.subarray(0, length);
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     throw new LifeboatError('source-unreadable', `${path} cannot be read: ${messageOf(error)}`, {
       cause: error,
@@ -66,20 +83,34 @@ function logFile(
   if (bytes.length !== segmentBytes) {
     throw invalid(name, `has ${bytes.length} bytes, but its segments have ${segmentBytes}`);
   }
-  const scanner = createWalScanner({ segmentBytes, blockBytes });
-  const times = createCommitTimes();
-  times.add(scanner.feed(start, bytes));
   // What lies behind the last record of a timeline that was left is void.
-  const end = kind === 'segment' ? start + BigInt(segmentBytes) : (scanner.recordsEnd ?? start);
-  if (end === start) return { kind: 'ignored', name, systemIdentifier };
+  const length =
+    kind === 'segment' ? segmentBytes : recordsLength(bytes, start, { segmentBytes, blockBytes });
+  if (length === 0) return { kind: 'ignored', name, systemIdentifier };
+  const log = bytes.subarray(0, length);
   return {
     kind: 'log',
     name,
     systemIdentifier,
     major,
-    facts: { unit, from: 0, unitBytes: segmentBytes, ...times.take(0n, end) },
-    bytes: bytes.subarray(0, Number(end - start)),
+    facts: {
+      unit,
+      from: 0,
+      unitBytes: segmentBytes,
+      ...commitTimesOf(log, start, { segmentBytes, blockBytes }),
+    },
+    bytes: log,
   };
+}
+
+function recordsLength(
+  bytes: Buffer,
+  start: Lsn,
+  sizes: { readonly segmentBytes: number; readonly blockBytes: number },
+): number {
+  const scanner = createWalScanner(sizes);
+  scanner.feed(start, bytes);
+  return Number((scanner.recordsEnd ?? start) - start);
 }
 
 /**

@@ -63,7 +63,7 @@ export async function startPushService(options: PushServiceOptions): Promise<Pus
     const startedMs = performance.now();
     try {
       const path = join(dataDirectory, 'pg_wal', name);
-      const status = await store.store(path, () => isReady(dataDirectory, name));
+      const status = await store.store(path, true);
       stored.add(name);
       retryAt.delete(name);
       await markers.add(name);

@@ -1,22 +1,24 @@
+import { dirname } from 'node:path';
 import { LifeboatError } from '../../../core/errors.ts';
 import type { JournalPlace } from '../../../journal/envelope.ts';
 import { saveHistory } from '../../../journal/history.ts';
 import { savePiece } from '../../../journal/save.ts';
 import { checkStream, otherCluster } from '../known-streams.ts';
 import { type ArchiveFile, readArchiveFile } from './archive-file.ts';
+import { isReady } from './ready-files.ts';
 
 /** Stores files that archive_command was given. */
 
 export interface ArchiveStore {
   /**
    * Resolves when the file is durable in every place.
-   * @param isStillReady asked once the file is read: what PostgreSQL does not wait for any more may have been used
-   *   for something else meanwhile, and is not stored.
+   * @param mustBeReady looked at once the file is read: what PostgreSQL does not wait for any more may have been
+   *   used for something else meanwhile, and is not stored.
    * @returns `known`: all of it was there already; `ignored`: a file that recovery does not need.
    * @throws LifeboatError `wal-file-invalid`, `wal-other-cluster`, `journal-conflict` where the same name was
    *   archived with other content, errors of the storage.
    */
-  store(path: string, isStillReady?: () => Promise<boolean>): Promise<'stored' | 'known' | 'ignored'>;
+  store(path: string, mustBeReady: boolean): Promise<'stored' | 'known' | 'ignored'>;
 }
 
 export interface ArchiveStoreOptions {
@@ -26,6 +28,8 @@ export interface ArchiveStoreOptions {
   readonly acceptNewCluster: boolean;
   /** What the server itself says, where it was asked. */
   readonly server?: { readonly systemIdentifier: string; readonly major: number } | undefined;
+  /** Gives room for a file; then one file at a time. New memory unless said. */
+  readonly memory?: (length: number) => Buffer;
 }
 
 export function createArchiveStore(options: ArchiveStoreOptions): ArchiveStore {
@@ -53,9 +57,9 @@ export function createArchiveStore(options: ArchiveStoreOptions): ArchiveStore {
   }
 
   return {
-    async store(path, isStillReady) {
-      const file = await readArchiveFile(path);
-      if (isStillReady && !(await isStillReady())) {
+    async store(path, mustBeReady) {
+      const file = await readArchiveFile(path, options.memory);
+      if (mustBeReady && !(await isReady(dirname(dirname(path)), file.name))) {
         throw new LifeboatError('wal-file-invalid', `PostgreSQL does not wait for ${file.name} any more`);
       }
       if (file.kind === 'ignored') return 'ignored';
