@@ -43,6 +43,18 @@ export function formatLocalTime(rfc3339: string): string {
   return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
 }
 
+/** `2026-03-01 14:05:09.123+01`, local time with its zone: as PostgreSQL and `restore --to` take it. */
+export function formatZonedTime(ms: number, withFraction = true): string {
+  const date = new Date(ms);
+  const pad = (part: number, digits = 2): string => String(part).padStart(digits, '0');
+  const east = -date.getTimezoneOffset();
+  const hours = pad(Math.floor(Math.abs(east) / 60));
+  const minutes = Math.abs(east) % 60;
+  const zone = `${east < 0 ? '-' : '+'}${hours}${minutes === 0 ? '' : `:${pad(minutes)}`}`;
+  const fraction = withFraction ? `.${pad(date.getMilliseconds(), 3)}` : '';
+  return `${formatLocalTime(date.toISOString())}${fraction}${zone}`;
+}
+
 /** `1 snapshot`, `2 snapshots`. */
 export function plural(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;

@@ -3,7 +3,7 @@ import type { FeedProgress } from '../engine/recover/feed.ts';
 import type { RecoveryPlan } from '../engine/recover/plan.ts';
 import type { RecoveredCluster } from '../engine/recover/recover.ts';
 import type { RestoreCounts } from '../engine/restore/request.ts';
-import { formatBytes, formatDuration } from './format.ts';
+import { formatBytes, formatDuration, plural } from './format.ts';
 import { progressIntervalMs } from './progress.ts';
 import { createRateMeter } from './rate-meter.ts';
 import { restoreMessage, restoreStatus } from './restore-printer.ts';
@@ -29,7 +29,7 @@ export function planRows(plan: RecoveryPlan): [string, string][] {
   const log =
     wal.segments === 0
       ? 'none beyond the backup'
-      : `${wal.from} to ${wal.to}: ${wal.segments} segments, ${roundBytes(wal.storedBytes)} stored, complete, from ${wal.repositories.join(', ')}`;
+      : `${wal.from} to ${wal.to}: ${plural(wal.segments, 'segment')}, ${roundBytes(wal.storedBytes)} stored, complete, from ${wal.repositories.join(', ')}`;
   return [
     ['Restore', `${plan.source} (PostgreSQL ${major}, cluster ${plan.system})`],
     ['To', plan.target],
@@ -115,7 +115,7 @@ export function createRecoveryPrinter(
     }
     const at = lsn === null ? '' : `, at ${lsn}`;
     output.status([
-      `[${formatDuration(elapsed())}] log: ${published} of ${units} segments fetched (${roundBytes(bytes)}), ${taken} taken${at}`,
+      `[${formatDuration(elapsed())}] log: ${published} of ${plural(units, 'segment')} fetched (${roundBytes(bytes)}), ${taken} taken${at}`,
     ]);
   }
 
@@ -160,7 +160,7 @@ export function printRecovered(output: Output, report: RecoveredCluster): void {
   if (amcheck) {
     const count = amcheck.databases.length - amcheck.unchecked.length;
     output.info(
-      `pg_amcheck looked at ${count} databases: ${amcheck.findings.length === 0 ? 'all is well' : `${amcheck.findings.length} findings`}`,
+      `pg_amcheck looked at ${plural(count, 'database')}: ${amcheck.findings.length === 0 ? 'all is well' : plural(amcheck.findings.length, 'finding')}`,
     );
     for (const line of [...amcheck.findings, ...amcheck.unchecked]) output.warn(line);
   }

@@ -1,5 +1,5 @@
 import type { TimedTimeline } from '../engine/recover/windows.ts';
-import { formatTime } from '../model/time.ts';
+import { formatZonedTime, plural } from './format.ts';
 import type { Output } from './terminal.ts';
 
 export interface SourceWindows {
@@ -16,11 +16,8 @@ export interface SourceWindows {
 const barCellsMax = 60;
 
 /** With the zone, so that it can be given to `restore --to`. Rounded into the window. */
-function timeText(ms: number | null, round: (value: number) => number): string {
-  if (ms === null) return 'unknown';
-  const seconds = round(ms / 1000);
-  return formatTime(seconds, 0).replace('T', ' ').replace('Z', '+00:00');
-}
+const earliest = (ms: number): string => formatZonedTime(Math.ceil(ms));
+const latest = (ms: number | null): string => (ms === null ? 'unknown' : formatZonedTime(Math.floor(ms)));
 
 interface Span {
   readonly fromMs: number;
@@ -61,12 +58,12 @@ function printTimeline(output: Output, timeline: TimedTimeline, span: Span | nul
   }
   if (windows.length === 0) output.line('    nothing can be recovered on it');
   for (const { startLsn, endLsn, startMs, endMs, backups } of windows) {
-    const count = `${backups.length} ${backups.length === 1 ? 'backup' : 'backups'}`;
-    const begin = startMs === null ? 'its beginning' : timeText(startMs, Math.ceil);
+    const count = plural(backups.length, 'backup');
+    const begin = startMs === null ? 'its beginning' : earliest(startMs);
     output.line(
       startLsn === endLsn
         ? `    only ${begin}  (LSN ${startLsn}, ${count})`
-        : `    from ${begin} to ${timeText(endMs, Math.floor)}  (LSN ${startLsn} to ${endLsn}, ${count})`,
+        : `    from ${begin} to ${latest(endMs)}  (LSN ${startLsn} to ${endLsn}, ${count})`,
     );
   }
   for (const { startLsn, endLsn, missing, close } of gaps) {

@@ -1,8 +1,9 @@
 import { createAt } from '../../app/connect.ts';
 import { LifeboatError } from '../../core/errors.ts';
+import { repositoriesOfSource } from '../../model/configuration.ts';
 import { newestVersion } from '../../repository/config.ts';
-import { defineCommand } from '../command.ts';
-import { locateRepository } from '../configured.ts';
+import { type CommandContext, defineCommand } from '../command.ts';
+import { locateRepository, requireConfiguration } from '../configured.ts';
 import { fromOptions, openFromRepository } from '../from-repository.ts';
 import { flag, valueOr } from '../options.ts';
 import { passwordVariables, resolveNewPassword } from '../password.ts';
@@ -80,10 +81,27 @@ export const command = defineCommand({
     output.info('the repository. Losing your password means that your data is');
     output.info('irrecoverably lost.');
     output.info('');
-    output.info(`Next: ${output.style('bold', `lifeboat -r ${shellWord(name ?? location)} backup FOLDER`)}`);
+    const next =
+      (await backupOfSource(context, name)) ?? `lifeboat -r ${shellWord(name ?? location)} backup FOLDER`;
+    output.info(`Next: ${output.style('bold', next)}`);
     return 0;
   },
 });
+
+/** What to run for the first source that the configuration keeps in a repository; null where there is none. */
+async function backupOfSource(
+  context: Pick<CommandContext, 'global' | 'env' | 'output' | 'signal'>,
+  repository: string | null,
+): Promise<string | null> {
+  if (repository === null) return null;
+  const configuration = await requireConfiguration(context);
+  const source = Object.values(configuration.sources).find(({ name }) =>
+    repositoriesOfSource(configuration, name).includes(repository),
+  );
+  if (!source) return null;
+  const isJournaled = source.type === 'postgres' && source.journal !== null;
+  return `lifeboat ${isJournaled ? 'wal receive' : 'backup'} --source ${source.name}`;
+}
 
 /** A word as a shell takes it back. */
 function shellWord(text: string): string {

@@ -7,7 +7,7 @@ import { formatLsn } from '../../model/wal.ts';
 import type { CommandContext } from '../command.ts';
 import { defineCommand } from '../command.ts';
 import { requireConfiguration } from '../configured.ts';
-import { formatBytes, formatDuration, formatLocalTime, plural } from '../format.ts';
+import { formatBytes, formatDuration, formatZonedTime, plural } from '../format.ts';
 import type { Output } from '../terminal.ts';
 import { describeAlarm, eventJson, walStatusLine } from '../wal-printer.ts';
 import { journaledSources, openRepositories, walSourceOptions } from '../wal-source.ts';
@@ -79,7 +79,7 @@ function print(output: Output, name: string, status: WalStatus | null, ends: rea
     const age =
       newestMs === null
         ? ''
-        : `, ${formatLocalTime(new Date(newestMs).toISOString())} (${formatDuration(Math.max(0, Date.now() - newestMs))} ago)`;
+        : `, ${formatZonedTime(newestMs, false)} (${formatDuration(Math.max(0, Date.now() - newestMs))} ago)`;
     const holes = gaps > 0 ? `, ${output.style('yellow', plural(gaps, 'gap'))}` : '';
     output.line(`  ${place}: cluster ${stream}, timeline ${timeline} up to ${formatLsn(end)}${age}${holes}`);
   }

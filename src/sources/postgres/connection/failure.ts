@@ -84,6 +84,11 @@ function hintOf(error: ServerMessage, settings: ConnectionSettings): string | un
   if (code === '42501' && /walsender|WAL sender|replication/i.test(message)) {
     return `let the role replicate: ALTER ROLE "${settings.user}" REPLICATION`;
   }
+  // Rights to functions count in one database, unlike those of roles.
+  const denied = /for function "?([\w.]+)/.exec(message)?.[1];
+  if (code === '42501' && denied && !error.hint) {
+    return `as a superuser, in the database ${settings.database}: GRANT EXECUTE ON FUNCTION ${denied} TO "${settings.user}"`;
+  }
   if (code === '42501') return error.hint;
   if (code === '53300')
     return 'wait for connections to end, or raise max_connections (max_wal_senders for replication)';
