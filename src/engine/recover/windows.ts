@@ -46,9 +46,12 @@ function windowsOf(
   backups: readonly BackupPoint[],
 ): RecoveryWindow[] {
   const own = legs[legs.length - 1]!.start;
-  const reached = backups.map((backup) => ({ start: backup.stop, end: reach(held, backup.stop) }));
-  const points = reached.filter(({ start, end }) => start === end && end >= own);
-  const parts = joined(reached.map(({ start, end }) => ({ start: start > own ? start : own, end })));
+  const reached = backups
+    .map((backup) => ({ start: backup.stop, end: reach(held, backup.stop) }))
+    .filter(({ end }) => end >= own)
+    .map(({ start, end }) => ({ start: start > own ? start : own, end }));
+  const parts = joined(reached);
+  const points = reached.filter(({ start, end }) => start === end);
   const alone = points.filter(({ start }) => !parts.some((part) => part.start <= start && start <= part.end));
   const seen = new Set<Lsn>();
   const windows = [...parts, ...alone].filter(({ start }) => {
