@@ -191,7 +191,11 @@ async function storeDatabase(
       packBytes: global.packBytes,
       workers: given.readConcurrency,
       signal,
-      events: printer.events,
+      events: {
+        ...printer.events,
+        // That a database is read whole is said by its type.
+        parent: (snapshot) => (snapshot ? printer.events.parent(snapshot) : undefined),
+      },
     });
     const manifest = entries.manifest();
     printer.finish(report, false, startedMs, { source: source.name, repository: repositoryName, manifest });
