@@ -8,8 +8,8 @@ import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { installNewestPostgres } from './test/newest-postgres.ts';
 import { preparePeers } from './test/peers.ts';
+import { installPostgresServers } from './test/postgres-servers.ts';
 import { runTests } from './test/run.ts';
 import { installSystemPackages } from './test/system-packages.ts';
 
@@ -46,7 +46,7 @@ function filesToRun(): string[] {
 }
 
 installSystemPackages();
-installNewestPostgres();
+installPostgresServers(options.soak);
 const tool = (name: string): string => join(root, 'node_modules', '.bin', name);
 step('build', process.execPath, ['scripts/build.mjs']);
 if (!options.peers && paths.length === 0) {

