@@ -51,6 +51,8 @@ export interface RecoverEvents {
 export interface RecoveryExecution extends Omit<ClusterRestore, 'running'> {
   readonly input: PlanInput;
   readonly binDirectory: string | null;
+  /** Of a copy elsewhere; null: the one in its settings. */
+  readonly port?: number | null;
   readonly silenceMs?: number;
   readonly lastCommitMs: () => Promise<number | null>;
   /** Called while the recovered server is up and nobody else can reach it. */
@@ -95,7 +97,9 @@ function writeSettings(work: RecoveryExecution, spool: Spool, isElsewhere: boole
     restoreCommand: spool.restoreCommand,
     standby,
   });
-  const kept = isElsewhere && !standby ? withSetting(readText(path), 'archive_mode', 'off') : readText(path);
+  let kept = readText(path);
+  if (isElsewhere && !standby) kept = withSetting(kept, 'archive_mode', 'off');
+  if (typeof work.port === 'number') kept = withSetting(kept, 'port', String(work.port));
   writeOwned(path, withRecoverySettings(kept, lines), account);
   const [wanted, other] = standby
     ? ['standby.signal', 'recovery.signal']

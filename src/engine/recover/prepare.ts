@@ -5,7 +5,12 @@ import { parseSnapshot } from '../../model/snapshot-codec.ts';
 import { type BlobReader, openBlobReader } from '../../repository/blob-reader.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { type Account, ownerFor, postgresAccount } from '../../sources/postgres/recovery/data-directory.ts';
+import {
+  type Account,
+  ownerFor,
+  postgresAccount,
+  runningServer,
+} from '../../sources/postgres/recovery/data-directory.ts';
 import { treeOfSnapshot } from '../look/find-snapshot.ts';
 import { chooseRecovery, type RecoveryChoice, type RecoveryRequest } from './choose.ts';
 import { type ClusterLog, type RecoveryPlace, readHoldings } from './cluster-log.ts';
@@ -29,6 +34,8 @@ export interface RecoveryOptions {
   readonly standby: boolean;
   readonly amcheck: boolean;
   readonly stopServer: boolean;
+  /** Of a copy elsewhere; null: the one in its settings. Left out where no server is started for others to reach. */
+  readonly port?: number | null;
   /** Threads that will read. */
   readonly workers: number;
   readonly signal: AbortSignal;
@@ -44,6 +51,7 @@ export interface PreparedRecovery {
   readonly reader: BlobReader;
   readonly trees: ClusterTrees;
   readonly account: Account | null;
+  readonly port: number | null;
   readonly logReader: LogReader;
   /** Things that could not be read and were not needed. */
   readonly problems: readonly LifeboatError[];
@@ -73,6 +81,7 @@ async function chooseCluster(clusters: readonly ClusterLog[], options: RecoveryO
     new LifeboatError(
       'recovery-backup-missing',
       `there is no physical backup of ${options.source} in the repositories`,
+      { hint: `take one with \`lifeboat backup --source ${options.source}\`` },
     )
   );
 }
@@ -116,9 +125,33 @@ export async function prepareRecovery(
     stopServer: options.stopServer,
     readingRate: rate === null ? null : rate * Math.max(1, options.workers * readingShare),
   };
-  const plan = planRecovery(input);
+  const planned = planRecovery(input);
+  checkPort(options, planned, manifest);
+  const port = options.port ?? null;
+  const plan: RecoveryPlan =
+    port === null ? planned : { ...planned, settings: [...planned.settings, ['port', String(port)]] };
   const account = accountFor(plan.dataDirectory, trees);
-  return { plan, input, manifest, repository, index, reader, trees, account, logReader, problems };
+  return { plan, input, manifest, repository, index, reader, trees, account, port, logReader, problems };
+}
+
+/** A copy beside its original has the original's settings, and so its port. @throws LifeboatError `usage`. */
+function checkPort(
+  { start, port }: RecoveryOptions,
+  { dataDirectory }: RecoveryPlan,
+  { dataDirectory: original }: PhysicalManifest,
+): void {
+  if (port === undefined) return;
+  const isElsewhere = dataDirectory !== original;
+  if (port !== null && !isElsewhere)
+    throw new LifeboatError('usage', 'the cluster keeps its own port where it was', {
+      hint: 'leave --port out, or restore elsewhere with --target',
+    });
+  if (port === null && start && isElsewhere && runningServer(original))
+    throw new LifeboatError(
+      'usage',
+      `the original runs in ${original}, and a copy beside it needs a port of its own; nothing was changed`,
+      { hint: 'give one that is free, such as --port 5433, or --no-start' },
+    );
 }
 
 /** Tags serve the listing; the manifest is what was backed up. */
