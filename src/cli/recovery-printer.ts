@@ -137,8 +137,11 @@ export function createRecoveryPrinter(
   };
 }
 
-/** The end: what was recovered, to which point, how long it took, and what to do next. */
-export function printRecovered(output: Output, report: RecoveredCluster): void {
+/**
+ * The end: what was recovered, to which point, how long it took, and what to do next.
+ * @param isCopy it is not where the original was.
+ */
+export function printRecovered(output: Output, report: RecoveredCluster, isCopy: boolean): void {
   const { plan, files, reached, server, durationsMs, amcheck, notes } = report;
   if (output.json) {
     output.jsonLine({ message_type: 'summary', ...report });
@@ -167,9 +170,10 @@ export function printRecovered(output: Output, report: RecoveredCluster): void {
   for (const note of notes) output.warn(`note: ${note}`);
   if (server) {
     output.info(`the server accepts connections at ${server.host} port ${server.port}`);
-    output.info(
-      `done in ${formatDuration(durationsMs.total)}; next: look at the data, then \`lifeboat backup --source ${plan.source}\``,
-    );
+    const after = isCopy
+      ? `take the copy away with \`pg_ctl -D ${plan.dataDirectory} stop\` and \`rm -r\``
+      : `\`lifeboat backup --source ${plan.source}\``;
+    output.info(`done in ${formatDuration(durationsMs.total)}; next: look at the data, then ${after}`);
     return;
   }
   output.info(

@@ -65,6 +65,7 @@ export async function restorePhysical(
       standby: given.standby,
       amcheck: given.amcheck,
       stopServer: given.stopServer,
+      port: given.port ?? null,
       workers: given.workers ?? threadsDefault(),
       signal,
     });
@@ -98,7 +99,7 @@ async function runRecovery(
         events: printer.events,
       });
       printer.stop();
-      printRecovered(output, report);
+      printRecovered(output, report, plan.dataDirectory !== prepared.manifest.dataDirectory);
       return report.amcheck?.findings.length ?? 0;
     } catch (error) {
       throw withAdvice(error, plan.dataDirectory);

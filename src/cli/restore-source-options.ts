@@ -1,5 +1,6 @@
 import { LifeboatError } from '../core/errors.ts';
-import { camelCase, flag, type OptionTable, text, texts } from './options.ts';
+import { parseWholeNumber } from './option-values.ts';
+import { camelCase, flag, type OptionTable, text, texts, value } from './options.ts';
 import { logicalRestoreOptions } from './restore-logical-options.ts';
 
 /** Options of `restore` for sources of the configuration. */
@@ -20,6 +21,11 @@ export const restoreSourceOptions = {
   'no-start': flag({ help: 'of a database: lay everything down and leave the start of the server to you' }),
   standby: flag({ help: 'of a database, with --no-start: as a standby, which you connect to its primary' }),
   'stop-server': flag({ help: 'of a database: stop the server that runs at the target' }),
+  port: value({
+    placeholder: 'PORT',
+    help: 'of a database: the port of a copy, where its original runs on this machine',
+    parse: parseWholeNumber(1, 65535),
+  }),
   amcheck: flag({ help: 'of a database: check tables and indexes with pg_amcheck afterwards' }),
   table: texts({
     placeholder: 'SCHEMA.TABLE',
@@ -93,6 +99,7 @@ export const physicalOptions = [
     'no-start',
     'standby',
     'stop-server',
+    'port',
     'amcheck',
     'output',
   ],

@@ -15,7 +15,7 @@ import type { PhysicalRestoreContext } from './restore-physical.ts';
 import { refuseOptions } from './restore-source-options.ts';
 
 /** Options that say how a whole cluster is restored. */
-const clusterOptions = ['tablespace', 'no-start', 'standby', 'stop-server', 'amcheck'];
+const clusterOptions = ['tablespace', 'no-start', 'standby', 'stop-server', 'port', 'amcheck'];
 
 async function goalOf(
   context: PhysicalRestoreContext,
