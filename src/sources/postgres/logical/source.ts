@@ -7,14 +7,16 @@ import type { EntryRun, SourceEntry } from '../../../model/source-entry.ts';
 import { requireOwnSession } from '../connection/pooler.ts';
 import { readServerFacts, type ServerFacts } from '../connection/server.ts';
 import type { SqlSession } from '../connection/session.ts';
+import type { ConnectionSettings } from '../connection/settings.ts';
 import { findTool } from '../connection/tools.ts';
-import { dumpChunkBytes } from './chunk-size.ts';
+import { dumpChunkBytes, keepsChunkBytes, usualCompression } from './chunk-size.ts';
 import { chooseDatabases, type DatabaseFacts, serverTime } from './databases.ts';
 import { dumpEntries, entryOf } from './dump-entries.ts';
 import { dumpPath } from './dump-path.ts';
 import { dumpGlobals, type Globals } from './globals.ts';
 import { holdToolEnvironment } from './held-environment.ts';
 import type { LogicalBackupOptions, LogicalSource } from './options.ts';
+import { sampleCompression } from './sample-rows.ts';
 import { withSession } from './with-session.ts';
 
 /** Databases that belong to who runs the server; nobody else may connect to them. */
@@ -61,10 +63,9 @@ export function createLogicalSource(options: LogicalBackupOptions): LogicalSourc
   ): AsyncGenerator<SourceEntry, LogicalDatabase> {
     const format = options.jobs > 1 ? 'directory' : 'custom';
     const path = dumpPath(database.name, format);
-    const before = options.previous?.databases.find(({ name }) => name === database.name);
-    const chunkBytes = dumpChunkBytes(database.databaseBytes, before?.chunkBytes ?? null);
     const own = settings.with({ database: database.name });
     const dumpTime = await withSession(own, signal, serverTime);
+    const chunkBytes = await chunkBytesOf(database, own);
     const held = await holdToolEnvironment(own);
     try {
       const { login } = held;
@@ -74,6 +75,18 @@ export function createLogicalSource(options: LogicalBackupOptions): LogicalSourc
     } finally {
       await held.close();
     }
+  }
+
+  async function chunkBytesOf(
+    { name, databaseBytes }: DatabaseFacts,
+    own: ConnectionSettings,
+  ): Promise<number> {
+    const before = options.previous?.databases.find((each) => each.name === name)?.chunkBytes;
+    if (before !== undefined && keepsChunkBytes(databaseBytes, before)) return before;
+    const sampled = options.selection.schemaOnly
+      ? usualCompression
+      : await withSession(own, signal, sampleCompression);
+    return dumpChunkBytes(databaseBytes, sampled);
   }
 
   async function takeGlobals(program: string): Promise<Globals> {
