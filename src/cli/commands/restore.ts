@@ -169,9 +169,9 @@ async function restoreSnapshot(context: Context): Promise<number> {
 
 export const command = defineCommand({
   name: 'restore',
-  usage: 'restore [OPTION]... --target FOLDER SNAPSHOT[:SUBFOLDER] | restore [OPTION]... SOURCE',
+  usage: 'restore [OPTION]... SNAPSHOT[:SUBFOLDER]|SOURCE',
   description: `
-    Restores files of a snapshot into a folder. SNAPSHOT is an ID, the beginning of one, or latest; with
+    Restores files of a snapshot into --target. SNAPSHOT is an ID, the beginning of one, or latest; with
     SUBFOLDER only what lies in that folder of the snapshot is restored, directly into the target.
 
     SOURCE is the name of a database in the configuration. It is recovered to a point in time: the plan is shown
