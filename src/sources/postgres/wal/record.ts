@@ -55,9 +55,9 @@ function readTimeMs(view: DataView, at: number): number {
 }
 
 /** Where the main data of a record without block references begins (XLogRecordAssemble), or null. */
-function findMainData(view: DataView): number | null {
-  let at = recordHeaderBytes;
-  while (at < view.byteLength) {
+function findMainData(view: DataView, start: number, end: number): number | null {
+  let at = start + recordHeaderBytes;
+  while (at < end) {
     const id = view.getUint8(at);
     if (id === 255) return at + 2;
     if (id === 254) return at + 5;
@@ -69,19 +69,19 @@ function findMainData(view: DataView): number | null {
 }
 
 /** Whether xl_crc holds: it covers what follows the header, then the header itself up to the sum. */
-export function recordIsIntact(record: Uint8Array): boolean {
-  const stored = new DataView(record.buffer, record.byteOffset).getUint32(20, true);
-  return crc32c(record, 0, 20, crc32c(record, recordHeaderBytes, record.length)) === stored;
+export function recordIsIntact(view: DataView, bytes: Uint8Array, at: number, end: number): boolean {
+  const sum = crc32c(bytes, at, at + 20, crc32c(bytes, at + recordHeaderBytes, end));
+  return sum === view.getUint32(at + 20, true);
 }
 
 /**
  * The transaction of COMMIT PREPARED and ROLLBACK PREPARED, which is not the record's own (ParseCommitRecord
  * and ParseAbortRecord in xactdesc.c).
- * @param at behind xact_time
+ * @param view from behind xact_time to the end of the record
  */
-function readPreparedXid(view: DataView, at: number, major: number): number {
-  let position = at + 4;
-  const info = view.getUint32(at, true);
+function readPreparedXid(view: DataView, major: number): number {
+  let position = 4;
+  const info = view.getUint32(0, true);
   const skipList = (itemBytes: number): void => {
     position += 4 + view.getUint32(position, true) * itemBytes;
   };
@@ -94,34 +94,31 @@ function readPreparedXid(view: DataView, at: number, major: number): number {
 }
 
 /**
- * What a whole record says for which `isMarkRecord` holds.
+ * What the whole record in [at, end) says for which `isMarkRecord` holds.
  * @returns null where its content is none of that kind.
  */
-export function readMark(record: Uint8Array, major: number): RecordMark | null {
-  const view = new DataView(record.buffer, record.byteOffset, record.length);
-  const main = findMainData(view);
-  if (main === null || main + 8 > record.length) return null;
+export function readMark(view: DataView, at: number, end: number, major: number): RecordMark | null {
+  const main = findMainData(view, at, end);
+  if (main === null || main + 8 > end) return null;
   const timeMs = readTimeMs(view, main);
-  const info = view.getUint8(16);
-  if (view.getUint8(17) === rmgrXlog) {
-    const text = record.subarray(main + 8);
-    const end = text.indexOf(0);
+  const info = view.getUint8(at + 16);
+  if (view.getUint8(at + 17) === rmgrXlog) {
+    const text = Buffer.from(view.buffer, view.byteOffset + main + 8, end - main - 8);
+    const length = text.indexOf(0);
     return {
       kind: 'restore-point',
       timeMs,
-      name: Buffer.from(end < 0 ? text : text.subarray(0, end)).toString('utf8'),
+      name: text.toString('utf8', 0, length < 0 ? text.length : length),
     };
   }
   const kind = xactKinds[(info & xactOperations) as keyof typeof xactKinds];
-  let xid = view.getUint32(4, true);
-  if (kind === 'commit-prepared' || kind === 'abort-prepared') {
-    if ((info & xactHasInfo) === 0) return null;
-    try {
-      xid = readPreparedXid(view, main + 8, major);
-    } catch (error) {
-      if (error instanceof RangeError) return null; // a list says that it goes on behind the record's end
-      throw error;
-    }
+  if (kind === 'commit' || kind === 'abort') return { kind, xid: view.getUint32(at + 4, true), timeMs };
+  if ((info & xactHasInfo) === 0) return null;
+  try {
+    const rest = new DataView(view.buffer, view.byteOffset + main + 8, end - main - 8);
+    return { kind, xid: readPreparedXid(rest, major), timeMs };
+  } catch (error) {
+    if (error instanceof RangeError) return null; // a list says that it goes on behind the record's end
+    throw error;
   }
-  return { kind, xid, timeMs };
 }

@@ -36,6 +36,8 @@ const recordBytesMax = 1020 * 1024 * 1024;
 const alignment = 8;
 const aligned = (value: number): number => value + ((alignment - (value % alignment)) % alignment);
 const none = -1;
+/** RM_XLOG_ID and RM_XACT_ID are 0 and 1. */
+const lastRmgrOfInterest = 1;
 
 /**
  * Follows the records of a log through its pages (XLogReadRecord in xlogreader.c) and picks out those at which
@@ -95,9 +97,10 @@ export function createWalScanner(options: {
     if (collected !== null) {
       const record = collected;
       collected = null;
-      if (!recordIsIntact(record)) return 'a record has a wrong checksum';
+      const view = new DataView(record.buffer);
+      if (!recordIsIntact(view, record, 0, record.length)) return 'a record has a wrong checksum';
       recordsEnd = end;
-      const mark = readMark(record, major);
+      const mark = readMark(view, 0, record.length, major);
       if (mark) marks.push({ ...mark, lsn: BigInt(recordStart), endLsn: BigInt(end) });
     }
     previousStart = recordStart;
@@ -123,7 +126,7 @@ export function createWalScanner(options: {
     const info = view.getUint8(at + 16);
     const rmgr = view.getUint8(at + 17);
     bodyLeft = length - recordHeaderBytes;
-    if (rmgr <= 1) {
+    if (rmgr <= lastRmgrOfInterest) {
       switching = isSwitch(rmgr, info);
       if (isMarkRecord(rmgr, info)) {
         collected = new Uint8Array(length);
@@ -157,6 +160,40 @@ export function createWalScanner(options: {
     } else if (inRecord) return 'a record breaks off';
     stopped = null;
     return null;
+  }
+
+  /**
+   * Reads the records from `at` on that lie whole before `limit`, as nearly all do.
+   * @param offset position of the first of the bytes
+   * @returns where the first record begins that is cut, ends a segment or has a flaw; it may be `limit`.
+   */
+  function readWhole(view: DataView, bytes: Uint8Array, at: number, limit: number, offset: number): number {
+    let next = at;
+    let before = previousStart;
+    while (next + recordHeaderBytes <= limit) {
+      const length = view.getUint32(next, true);
+      const end = next + ((length + alignment - 1) & -alignment);
+      if (length < recordHeaderBytes || length > blockBytes || end > limit) break;
+      const previous = view.getUint32(next + 8, true) + view.getUint32(next + 12, true) * 0x1_0000_0000;
+      if (previous !== before) break;
+      const rmgr = view.getUint8(next + 17);
+      if (rmgr <= lastRmgrOfInterest) {
+        const info = view.getUint8(next + 16);
+        if (isSwitch(rmgr, info)) break;
+        if (isMarkRecord(rmgr, info)) {
+          if (!recordIsIntact(view, bytes, next, next + length)) break;
+          const mark = readMark(view, next, next + length, major);
+          if (mark) marks.push({ ...mark, lsn: BigInt(offset + next), endLsn: BigInt(offset + end) });
+        }
+      }
+      before = offset + next;
+      next = end;
+    }
+    if (next > at) {
+      previousStart = before;
+      recordsEnd = offset + next;
+    }
+    return next;
   }
 
   function feed(lsn: Lsn, bytes: Uint8Array): WalMark[] {
@@ -199,6 +236,11 @@ export function createWalScanner(options: {
         bodyLeft -= count;
         if (bodyLeft === 0) problem = endRecord();
       } else if (recordFill === 0 && available >= recordHeaderBytes) {
+        if (previousStart !== none) {
+          const next = readWhole(view, bytes, at, at + available, start);
+          position = start + next;
+          if (next > at) continue;
+        }
         position += recordHeaderBytes;
         problem = beginRecord(position - recordHeaderBytes, view, at);
       } else {
