@@ -59,13 +59,13 @@ describe('lifeboat restore of a source', { skip: missingServer('debian') }, () =
     const { stdout } = await workspace.lifeboat(['windows']);
     assert.match(
       stdout,
-      /^app-db in local\n {2}timeline 1\n {4}from 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d to /,
+      /^app-db in local\n {2}timeline 1\n {4}from 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d(?::\d\d)? to 20/,
     );
   });
 
   test('prints its plan and changes nothing with --dry-run', async () => {
     const target = join(workspace.folder, 'planned');
-    const { stdout, status } = await restore('--to', before2, '--target', target, '--dry-run');
+    const { stdout, stderr, status } = await restore('--to', before2, '--target', target, '--dry-run');
     assert.equal(status, 0);
     for (const line of [
       /^To +the time /m,
@@ -75,6 +75,7 @@ describe('lifeboat restore of a source', { skip: missingServer('debian') }, () =
     ])
       assert.match(stdout, line);
     assert.match(stdout, /recovery_target_time = '20/);
+    assert.match(stderr, /the original runs .* needs a port of its own/);
     assert.equal(existsSync(target), false);
     const json = await restore('--to', before2, '--target', target, '--dry-run', '--json');
     const plan = JSON.parse(json.stdout.split('\n')[0]!) as { message_type: string; mode: string };

@@ -30,6 +30,7 @@ import { createSpool, type Spool } from '../../sources/postgres/recovery/spool.t
 import type { RestoreCounts } from '../restore/request.ts';
 import { type Feed, type FeedProgress, startFeed } from './feed.ts';
 import { aheadBytes, feedLimit, type PlanInput, type RecoveryPlan, stopAtOf } from './plan.ts';
+import { portClash } from './prepare.ts';
 import { awaitRecovery, type ReachedPoint, verifyReached } from './replay.ts';
 import {
   type ClusterRestore,
@@ -51,8 +52,8 @@ export interface RecoverEvents {
 export interface RecoveryExecution extends Omit<ClusterRestore, 'running'> {
   readonly input: PlanInput;
   readonly binDirectory: string | null;
-  /** Of a copy elsewhere; null: the one in its settings. */
-  readonly port?: number | null;
+  /** As in `RecoveryOptions`. */
+  readonly port?: number | null | undefined;
   readonly silenceMs?: number;
   readonly lastCommitMs: () => Promise<number | null>;
   /** Called while the recovered server is up and nobody else can reach it. */
@@ -160,6 +161,15 @@ function demandSpace({ plan }: RecoveryExecution): void {
   );
 }
 
+function demandPort({ plan, input, port }: RecoveryExecution): void {
+  if (port !== null || !input.start) return;
+  const clash = portClash(plan.dataDirectory, input.manifest.dataDirectory);
+  if (clash === null) return;
+  throw new LifeboatError('usage', `${clash}; nothing was changed`, {
+    hint: 'give one that is free, such as --port 5433, or --no-start',
+  });
+}
+
 /**
  * Does what the plan says.
  * @throws LifeboatError `recovery-server-running`, `target-failed`, `restore-incomplete`, `recovery-failed`,
@@ -177,6 +187,7 @@ export async function executeRecovery(work: RecoveryExecution): Promise<Recovery
     : null;
   await clearTheWay(work, programs);
   demandSpace(work);
+  demandPort(work);
 
   events.phase('restoring files');
   takeControlAway(dataDirectory);

@@ -80,6 +80,9 @@ export interface PlanInput {
   readonly readingRate: number | null;
 }
 
+export const copyNote =
+  'this is a copy elsewhere, so archive_mode is set to off: it must not write into the journal of the original';
+
 const mebibyte = 1024 * 1024;
 /** Segments that may lie untaken before a server that replays. */
 export const aheadBytes = 256 * mebibyte;
@@ -334,11 +337,7 @@ export function planRecovery(input: PlanInput): RecoveryPlan {
     estimate: estimateOf(input, wal.segments),
     notes: [
       ...choice.notes,
-      ...(elsewhere && !standby
-        ? [
-            'this is a copy elsewhere, so archive_mode is set to off: it must not write into the journal of the original',
-          ]
-        : []),
+      ...(elsewhere && !standby ? [copyNote] : []),
       ...(manifest.damagedPageCount > 0
         ? [`the backup itself found ${manifest.damagedPageCount} damaged pages in the original`]
         : []),

@@ -51,7 +51,7 @@ export interface PreparedRecovery {
   readonly reader: BlobReader;
   readonly trees: ClusterTrees;
   readonly account: Account | null;
-  readonly port: number | null;
+  readonly port: number | null | undefined;
   readonly logReader: LogReader;
   /** Things that could not be read and were not needed. */
   readonly problems: readonly LifeboatError[];
@@ -126,32 +126,43 @@ export async function prepareRecovery(
     readingRate: rate === null ? null : rate * Math.max(1, options.workers * readingShare),
   };
   const planned = planRecovery(input);
-  checkPort(options, planned, manifest);
-  const port = options.port ?? null;
-  const plan: RecoveryPlan =
-    port === null ? planned : { ...planned, settings: [...planned.settings, ['port', String(port)]] };
+  const plan = withPort(planned, options, manifest);
   const account = accountFor(plan.dataDirectory, trees);
-  return { plan, input, manifest, repository, index, reader, trees, account, port, logReader, problems };
+  return {
+    plan,
+    input,
+    manifest,
+    repository,
+    index,
+    reader,
+    trees,
+    account,
+    port: options.port,
+    logReader,
+    problems,
+  };
 }
 
-/** A copy beside its original has the original's settings, and so its port. @throws LifeboatError `usage`. */
-function checkPort(
+/** @throws LifeboatError `usage` where a port is given to what is no copy. */
+function withPort(
+  plan: RecoveryPlan,
   { start, port }: RecoveryOptions,
-  { dataDirectory }: RecoveryPlan,
   { dataDirectory: original }: PhysicalManifest,
-): void {
-  if (port === undefined) return;
-  const isElsewhere = dataDirectory !== original;
-  if (port !== null && !isElsewhere)
+): RecoveryPlan {
+  const clash = start && port === null ? portClash(plan.dataDirectory, original) : null;
+  if (clash !== null) return { ...plan, notes: [...plan.notes, clash] };
+  if (typeof port !== 'number') return plan;
+  if (plan.dataDirectory === original)
     throw new LifeboatError('usage', 'the cluster keeps its own port where it was', {
       hint: 'leave --port out, or restore elsewhere with --target',
     });
-  if (port === null && start && isElsewhere && runningServer(original))
-    throw new LifeboatError(
-      'usage',
-      `the original runs in ${original}, and a copy beside it needs a port of its own; nothing was changed`,
-      { hint: 'give one that is free, such as --port 5433, or --no-start' },
-    );
+  return { ...plan, settings: [...plan.settings, ['port', String(port)]] };
+}
+
+/** Why a copy with the settings of its original cannot be started beside it, or null. */
+export function portClash(dataDirectory: string, original: string): string | null {
+  if (dataDirectory === original || !runningServer(original)) return null;
+  return `the original runs in ${original}, and a copy beside it needs a port of its own`;
 }
 
 /** Tags serve the listing; the manifest is what was backed up. */

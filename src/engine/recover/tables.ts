@@ -13,6 +13,7 @@ import {
 import { superuserOf } from '../../sources/postgres/recovery/inspection.ts';
 import type { RecoveryPlace } from './cluster-log.ts';
 import { executeRecovery, type RecoverEvents, type RecoveryReport } from './execute.ts';
+import { copyNote, type RecoveryPlan } from './plan.ts';
 import { lastCommitOf, type PreparedRecovery, prepareRecovery, type RecoveryOptions } from './prepare.ts';
 
 /** Single tables out of a physical backup at a point in time, by way of a scratch server that is removed again. */
@@ -86,7 +87,8 @@ export async function prepareTables(
       stopServer: false,
     };
     const tablespaces = (oid: number): string => join(folder, 'tablespaces', String(oid));
-    const prepared = await prepareRecovery(places, { ...common, tablespaces });
+    const recovery = await prepareRecovery(places, { ...common, tablespaces, port: undefined });
+    const prepared = { ...recovery, plan: planOfTables(recovery.plan, options) };
     const { account } = prepared;
     mkdirSync(join(folder, 'tablespaces'), { mode: 0o700 });
     for (const made of [folder, join(folder, 'tablespaces')])
@@ -96,6 +98,26 @@ export async function prepareTables(
     close();
     throw error;
   }
+}
+
+/** The server is nobody's but ours, so what a copy needs is of no interest. */
+function planOfTables(plan: RecoveryPlan, { tables, goal, database }: TableRestoreOptions): RecoveryPlan {
+  const names = tables.map(shown).join(', ');
+  const place = goal.kind === 'file' ? goal.path : `the database ${database}`;
+  return {
+    ...plan,
+    notes: plan.notes.filter((note) => note !== copyNote),
+    steps: [
+      'fetch the data directory into a scratch folder',
+      'start a server there that only this program can reach, and feed it the log',
+      'verify that the recovery ended where it was asked to',
+      `dump ${names}`,
+      goal.kind === 'file'
+        ? `write the dump to ${place}`
+        : `${goal.drop ? 'replace' : 'load'} ${names} in ${place}, as a whole or not at all`,
+      'remove the scratch server and its folder',
+    ],
+  };
 }
 
 /** Small: it serves one dump. */

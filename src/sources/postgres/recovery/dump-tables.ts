@@ -1,3 +1,4 @@
+import { LifeboatError } from '../../../core/errors.ts';
 import { runTool, toolFailure } from '../../../transport/run-tool.ts';
 import { openSqlSession } from '../connection/session.ts';
 import type { ConnectionSettings } from '../connection/settings.ts';
@@ -97,6 +98,12 @@ export async function loadTables(load: TableLoad): Promise<void> {
       secrets: settings.secrets,
     };
     const result = await runTool(command);
-    if (result.status !== 0) throw toolFailure(command, result);
+    if (result.status === 0) return;
+    const failure = toolFailure(command, result);
+    if (!/permission denied|must be (?:owner|able|member)/.test(failure.message)) throw failure;
+    throw new LifeboatError('tool-failed', failure.message, {
+      cause: failure,
+      hint: `the role ${settings.user} may not make the table: name one that may with --url, or write a dump with --output FILE`,
+    });
   });
 }
