@@ -186,7 +186,7 @@ describe('a logical backup', { skip: missingServer('debian') }, () => {
     const locker = cluster.sql('begin; lock table stock.item; select pg_sleep(1); commit', 'shop');
     const killing = (async () => {
       for (;;) {
-        const dumping = `select pid from pg_stat_activity where application_name like 'lifeboat%' and wait_event_type = 'Lock'`;
+        const dumping = `select pid from pg_stat_activity where query like 'LOCK TABLE%' and wait_event_type = 'Lock'`;
         const [killed] = [await cluster.sql(`select pg_terminate_backend(pid) from (${dumping}) d`)];
         if (killed === 't') return;
       }
