@@ -111,7 +111,7 @@ export async function prepareRecovery(
   checkManifest(manifest, choice, log);
   const trees = await findClusterTrees(reader, treeOfSnapshot(snapshot), manifest);
   const rate = await measureReading(reader, trees.data, options.signal);
-  const dataDirectory = options.dataDirectory ?? manifest.dataDirectory;
+  const dataDirectory = options.dataDirectory ?? originalOf(manifest);
   const input: PlanInput = {
     log: { ...log, view: { ...log.view, segmentBytes: manifest.segmentBytes } },
     request: options.request,
@@ -141,6 +141,14 @@ export async function prepareRecovery(
     logReader,
     problems,
   };
+}
+
+/** @throws LifeboatError `usage` where the backup was not allowed to ask for it. */
+function originalOf({ source, dataDirectory }: PhysicalManifest): string {
+  if (dataDirectory !== '') return dataDirectory;
+  throw new LifeboatError('usage', `the backup of ${source} does not know where the original was`, {
+    hint: 'name a folder with --target; backups by a role with pg_read_all_settings know it',
+  });
 }
 
 /** @throws LifeboatError `usage` where a port is given to what is no copy. */
