@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Cluster, createCluster } from './cluster.ts';
 import { missingServer } from './programs.ts';
 import { endProcess, startIn, storedPieces } from './trust-site.ts';
-import { createWorkspace, type Workspace } from './workspace.ts';
+import { createWorkspace, sourceName, type Workspace } from './workspace.ts';
 
 async function clusterWithLog(): Promise<Cluster> {
   const cluster = await createCluster({
@@ -75,7 +75,7 @@ describe('the log of a server', { skip: missingServer('debian') }, () => {
     assert.deepEqual(storedPieces(workspace.repository), stored);
   });
 
-  test('of another cluster is refused by receive, and a backup of it as well', async () => {
+  test('of another cluster is refused by receive', async () => {
     const stored = storedPieces(workspace.repository);
     const receiver = startIn(workspace, other, ['wal', 'receive']);
     try {
@@ -86,6 +86,13 @@ describe('the log of a server', { skip: missingServer('debian') }, () => {
       await endProcess(receiver.process, 'SIGKILL');
     }
     assert.deepEqual(storedPieces(workspace.repository), stored);
+  });
+
+  test('of another cluster does not make a backup of it, since its log never arrives', async () => {
+    workspace.configure({ journal: { 'max-lag': '1s', 'proof-timeout': '2s' } });
+    const backup = await workspace.lifeboat(['backup', '--source', sourceName], { DATABASE_URL: other.url });
+    assert.notEqual(backup.status, 0);
+    assert.deepEqual(readdirSync(join(workspace.repository, 'snapshots')), []);
   });
 
   test('cut short is refused', async () => {
