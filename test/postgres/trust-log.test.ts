@@ -92,7 +92,8 @@ describe('the log of a server', { skip: missingServer('debian') }, () => {
     workspace.configure({ journal: { 'max-lag': '1s', 'proof-timeout': '2s' } });
     const backup = await workspace.lifeboat(['backup', '--source', sourceName], { DATABASE_URL: other.url });
     assert.notEqual(backup.status, 0);
-    assert.deepEqual(readdirSync(join(workspace.repository, 'snapshots')), []);
+    const { stdout } = await workspace.lifeboat(['snapshots', '-r', 'local', '--json']);
+    assert.deepEqual(JSON.parse(stdout), []);
   });
 
   test('cut short is refused', async () => {
