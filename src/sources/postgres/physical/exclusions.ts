@@ -41,6 +41,11 @@ export function isExcludedName(name: string): boolean {
   return excludedNames.has(name) || excludedBeginnings.some((beginning) => name.startsWith(beginning));
 }
 
+/** Whether the file says how a server is to start. The server's own base backup has them, and so would a restored one. */
+export function isSignal(name: string): boolean {
+  return name === 'standby.signal' || name === 'recovery.signal';
+}
+
 /** Forks of a relation; `main` has no suffix in file names. */
 export type Fork = 'main' | 'fsm' | 'vm' | 'init';
 

@@ -2,14 +2,7 @@ import { type ByteString, bytesOfText, toText } from '../../../core/bytestring.t
 import { LifeboatError } from '../../../core/errors.ts';
 import type { PhysicalManifest } from '../../../model/postgres-manifest.ts';
 import type { Chunking, EntryRun, SourceEntry } from '../../../model/source-entry.ts';
-import {
-  type Lsn,
-  segmentAt,
-  segmentBefore,
-  segmentName,
-  segmentStart,
-  type Timeline,
-} from '../../../model/wal.ts';
+import { segmentAt, segmentBefore, segmentName, segmentStart } from '../../../model/wal.ts';
 import type { ServerFacts } from '../connection/server.ts';
 import type { SqlSession } from '../connection/session.ts';
 import type { BackupTablespace } from '../replication/base-backup.ts';
@@ -19,7 +12,7 @@ import type { WalMessage } from '../replication/wal-stream.ts';
 import { type BackupLabel, parseBackupLabel } from './backup-label.ts';
 import { chunkBytesFor } from './chunk-size.ts';
 import { isWholeControlFile } from './control-file.ts';
-import { relationFile } from './exclusions.ts';
+import { isSignal, relationFile } from './exclusions.ts';
 import { type LogPiece, LogReader } from './log-reader.ts';
 import { type CopyEnd, manifestEntry, manifestOf, smallFile, topFolders } from './manifest.ts';
 import type { PhysicalBackupOptions } from './options.ts';
@@ -108,7 +101,7 @@ async function* copyFiles(
     const sizes = new Map<number, number>();
     const chunkingOf = (path: string): Chunking => {
       const relation = relationFile(path.slice(path.lastIndexOf('/') + 1));
-      if (!relation || !/^(?:base|global|PG_[^/]+)\//.test(path)) return contentDefined;
+      if (!relation || !/^(?:base|global|(?:pg_tblspc\/\d+\/)?PG_[^/]+)\//.test(path)) return contentDefined;
       const firstBlock = relation.segment * server.relationSegmentBlocks;
       const check = server.dataChecksums
         ? ({ kind: 'postgres', firstBlock, notFrom: start.lsn } as const)
@@ -122,7 +115,7 @@ async function* copyFiles(
           owner = { uid: entry.uid, gid: entry.gid };
           yield* topFolders(source, tablespaces, owner);
         }
-        if (path === '.' || path === '') continue;
+        if (path === '.' || path === '' || (!tablespace && isSignal(path))) continue;
         bytes += entry.size;
         if (entry.type === 'file') files++;
         if (tablespace) sizes.set(tablespace.oid, (sizes.get(tablespace.oid) ?? 0) + entry.size);

@@ -63,7 +63,11 @@ export function walkDataDirectory(dataDirectory: string, versionFolder: string):
 
   function namesIn(location: string): string[] {
     try {
-      return readdirSync(location).sort();
+      const names = readdirSync(location).sort();
+      // Node has put U+FFFD for what is no UTF-8, so nothing is found by that name.
+      const strange = names.filter((name) => name.includes('\ufffd') && !look(join(location, name)));
+      for (const name of strange) warnings.push(`${join(location, name)} is left out: its name is not UTF-8`);
+      return names;
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return [];
       throw unreadable(location, error);
