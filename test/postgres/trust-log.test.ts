@@ -88,10 +88,14 @@ describe('the log of a server', { skip: missingServer('debian') }, () => {
     assert.deepEqual(storedPieces(workspace.repository), stored);
   });
 
-  test('of another cluster does not make a backup of it, since its log never arrives', async () => {
+  test('of another cluster does not make a backup of it, and the reason is said', async () => {
     workspace.configure({ journal: { 'max-lag': '1s', 'proof-timeout': '2s' } });
     const backup = await workspace.lifeboat(['backup', '--source', sourceName], { DATABASE_URL: other.url });
     assert.notEqual(backup.status, 0);
+    assert.match(
+      backup.stderr,
+      /comes from the cluster with the system identifier \d+, but the journal of app-db is that of/,
+    );
     const { stdout } = await workspace.lifeboat(['snapshots', '-r', 'local', '--json']);
     assert.deepEqual(JSON.parse(stdout), []);
   });
