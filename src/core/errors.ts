@@ -101,6 +101,46 @@ export const errorRegistry = {
   ),
   'storage-denied': kind(1, false, 'check owner and permissions of the repository'),
   'storage-failed': kind(1, true, 'check the disk and the system log, then run the command again'),
+  'storage-unreachable': kind(
+    1,
+    true,
+    'check the network, the address of the storage and that it runs, then run the command again',
+  ),
+  'storage-throttled': kind(
+    1,
+    true,
+    'run the command again later, or with fewer connections (such as `-o s3.connections=2`)',
+  ),
+  'storage-credentials': kind(
+    1,
+    false,
+    'check the access key and its secret (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile), and whether they have expired',
+  ),
+  'storage-bucket-missing': kind(
+    1,
+    false,
+    'check the name of the bucket and the endpoint; `lifeboat init` creates the bucket where it may',
+  ),
+  'storage-clock-skew': kind(
+    1,
+    false,
+    'set the clock of this machine (`timedatectl` shows whether it is synchronised), then run the command again',
+  ),
+  'storage-tls': kind(
+    1,
+    false,
+    "name the certificate of the storage's authority with --cacert FILE, or correct the address",
+  ),
+  'storage-settings': kind(
+    1,
+    false,
+    'correct what the storage objects to: endpoint, region, storage class, encryption or bucket lookup',
+  ),
+  'storage-archived': kind(
+    1,
+    false,
+    'ask the storage to restore the objects from its archive, wait until it has, then run the command again',
+  ),
   'snapshot-missing': kind(1, false, 'run `lifeboat snapshots` to see which snapshots exist'),
   'object-missing': kind(1, false, 'run `lifeboat list` with the kind of object to see which exist'),
   'path-missing': kind(1, false, 'check the path; `lifeboat ls SNAPSHOT` lists what a snapshot holds'),

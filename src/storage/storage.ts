@@ -1,9 +1,19 @@
+/** What is known of content that is saved. */
+export interface ContentFacts {
+  /** SHA-256 in hexadecimal: storages that check what arrives need not compute it. */
+  readonly sha256?: string;
+  /** A pack of trees, which most commands read, unlike packs of file content. */
+  readonly holdsTrees?: boolean;
+}
+
 /**
  * Where bytes rest: a flat namespace of immutable objects named by slash-separated keys
  * (`config`, `keys/<id>`, `data/ab/<id>`, `lifeboat/…`). Keys are ASCII, never absolute and never hold `..`.
  *
  * Every method rejects with a LifeboatError: `storage-missing-file` for an absent object (permanent),
- * `storage-full`, `storage-denied` (permanent), `storage-failed` (retryable).
+ * `storage-full`, `storage-denied` (permanent), `storage-failed` (retryable); storages elsewhere also
+ * `storage-unreachable`, `storage-throttled` (retryable), `storage-credentials`, `storage-bucket-missing`,
+ * `storage-clock-skew`, `storage-tls`, `storage-settings` and `storage-archived` (permanent).
  */
 export interface Storage {
   /** For messages; holds no secret. */
@@ -18,8 +28,9 @@ export interface Storage {
    * Stores an object durably and atomically: after it resolves the bytes survive a power loss; before,
    * nothing is visible under the key. Saving an existing key replaces it with the same guarantee.
    * @param parts the content, concatenated.
+   * @param facts what the caller knows of it anyway.
    */
-  save(key: string, parts: readonly Uint8Array[]): Promise<void>;
+  save(key: string, parts: readonly Uint8Array[], facts?: ContentFacts): Promise<void>;
 
   /**
    * Reads an object, or `length` bytes of it from `offset`. Shorter than asked where the object ends.
@@ -35,8 +46,22 @@ export interface Storage {
    */
   list(prefix: string): Promise<{ readonly key: string; readonly size: number }[]>;
 
-  /** Deletes an object. Rejects with `storage-missing-file` where there is none. */
+  /**
+   * Deletes an object. Rejects with `storage-missing-file` where there is none, unless the storage cannot tell
+   * (`tellsAbsentRemovals` is false): then it resolves.
+   */
   remove(key: string): Promise<void>;
+
+  /** False where deleting what is not there looks like deleting, as on S3. Default: true. */
+  readonly tellsAbsentRemovals?: boolean;
+
+  /**
+   * Removes what saves that were killed left behind, where that takes room though no object shows it (unfinished
+   * uploads). What began less than `olderThanMs` ago stays: another process may be at it. Absent: there is no such thing.
+   *
+   * @returns how many were removed.
+   */
+  sweep?(olderThanMs: number): Promise<number>;
 
   /** Path of a local file that worker threads may read directly, or null where there is none. */
   localPath(key: string): string | null;
