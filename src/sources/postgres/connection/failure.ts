@@ -92,7 +92,7 @@ function hintOf(error: ServerMessage, settings: ConnectionSettings): string | un
   if (code === '42501') return error.hint;
   if (code === '53300')
     return 'wait for connections to end, or raise max_connections (max_wal_senders for replication)';
-  return undefined;
+  return error.hint;
 }
 
 /**

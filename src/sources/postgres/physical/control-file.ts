@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LifeboatError } from '../../../core/errors.ts';
+import type { Lsn } from '../../../model/wal.ts';
 
 /** pg_control (src/include/catalog/pg_control.h): the cluster's identity and its last checkpoint. */
 
@@ -42,6 +43,12 @@ export function systemIdentifierOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readBigUInt64LE(0).toString();
 }
 
+/** Where the last checkpoint's recovery begins: the first field of its copy (ControlFileData.checkPointCopy). */
+export function redoOf(bytes: Uint8Array): Lsn {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readBigUInt64LE(redoAt);
+}
+
+const redoAt = 40;
 const attemptsMax = 50;
 const pauseMs = 20;
 

@@ -19,15 +19,18 @@ import { parseBackupLabel } from './backup-label.ts';
 import { chunkBytesFor } from './chunk-size.ts';
 import { withoutOtherPast } from './continuation.ts';
 import { readControlFile, systemIdentifierOf } from './control-file.ts';
+import { checkCheckpoint } from './local-server.ts';
 import { manifestEntry, manifestOf, smallFile, topFolders } from './manifest.ts';
 import type { PhysicalBackupOptions } from './options.ts';
 import {
+  checkBackupRights,
   holdWal,
   listDatabases,
   serverTime,
   startBackup,
   stopBackup,
   tablespaceVersionFolder,
+  temporarySlotName,
 } from './server-queries.ts';
 import { controlFile, type FoundEntry, walkDataDirectory } from './walk.ts';
 
@@ -56,12 +59,15 @@ export async function* localEntries(
   done: (manifest: PhysicalManifest) => void,
 ): AsyncGenerator<SourceEntry> {
   const { source, archiving } = given;
+  await checkBackupRights(session, server);
   await archiving?.prove(session, server);
   const versionFolder = await tablespaceVersionFolder(session, server);
-  const held = await holdWal(session, `lifeboat_backup_${process.pid}`);
+  const held = await holdWal(session, temporarySlotName('backup'));
   if (held) run.warning(`WAL cannot be held back with a replication slot during the backup: ${held}`);
   const startTime = await serverTime(session);
   const start = await startBackup(session, server, `lifeboat ${source}`);
+  await checkCheckpoint(dataDirectory, start);
+  const lost = lossOf(session);
 
   const options = await withoutOtherPast(given, session, dataDirectory, run.warning);
   const { entries, tablespaces, warnings } = walkDataDirectory(dataDirectory, versionFolder);
@@ -83,13 +89,14 @@ export async function* localEntries(
   const rootStat = statSync(dataDirectory, { bigint: true });
   const root = { uid: Number(rootStat.uid), gid: Number(rootStat.gid) };
   const owner = ownerOf(root.uid, root.gid);
-  yield* topFolders(source, tablespaces, owner);
+  yield* topFolders(source, tablespaces, owner, Number(rootStat.mode & 0o7777n));
 
   const linked = new Set(tablespaces.map(({ oid }) => oid));
   // The largest first, so that no worker is left alone with one at the end.
   const ordered = [...entries].sort((a, b) => b.size - a.size);
   for (const entry of ordered) {
     run.signal.throwIfAborted();
+    lost.throwIfAborted();
     const path = snapshotPath(source, entry.path, linked);
     yield {
       path,
@@ -170,6 +177,13 @@ function ownerOf(uid: number, gid: number): { uid: number; gid: number; user?: s
   const user = userName(uid);
   const group = groupName(gid);
   return { uid, gid, ...(user ? { user } : {}), ...(group ? { group } : {}) };
+}
+
+/** Aborted when the session is lost: the server has then left backup mode, and what is copied is worth nothing. */
+function lossOf(session: SqlSession): AbortSignal {
+  const controller = new AbortController();
+  void session.lost.then((reason) => controller.abort(reason));
+  return controller.signal;
 }
 
 /** A tablespace's content has a place of its own in the snapshot, so that restoring the links cannot overwrite it. */

@@ -87,15 +87,21 @@ export function manifestEntry(manifest: PhysicalManifest, owner: { uid: number; 
   return smallFile(`${manifest.source}/.lifeboat/manifest.json`, Buffer.from(text, 'utf8'), owner);
 }
 
-/** The folders of a snapshot above the data: they belong to the account of the data, as all below them does. */
+/**
+ * The folders of a snapshot above the data: they belong to the account of the data, as all below them does.
+ * @param mode of the data directory.
+ */
 export function* topFolders(
   source: string,
   tablespaces: readonly { readonly oid: number }[],
   owner: { readonly uid: number; readonly gid: number },
+  mode: number,
 ): Generator<SourceEntry> {
   const above = tablespaces.length > 0 ? ['', '/data', '/tablespaces'] : ['', '/data'];
   const paths = [...above, '/.lifeboat', ...tablespaces.map(({ oid }) => `/tablespaces/${oid}`)];
   const mtimeNs = BigInt(Date.now()) * 1_000_000n;
-  for (const path of paths)
-    yield { path: bytesOfText(`${source}${path}`), type: 'dir', permissions: 0o700, ...owner, mtimeNs };
+  for (const path of paths) {
+    const permissions = path === '/data' ? mode : 0o700;
+    yield { path: bytesOfText(`${source}${path}`), type: 'dir', permissions, ...owner, mtimeNs };
+  }
 }

@@ -1,5 +1,5 @@
 import { type ByteString, bytesOfText, toText } from '../../../core/bytestring.ts';
-import { LifeboatError } from '../../../core/errors.ts';
+import { hasCode, LifeboatError, messageOf } from '../../../core/errors.ts';
 import type { PhysicalManifest } from '../../../model/postgres-manifest.ts';
 import type { Chunking, EntryRun, SourceEntry } from '../../../model/source-entry.ts';
 import { segmentAt, segmentBefore, segmentName, segmentStart } from '../../../model/wal.ts';
@@ -16,7 +16,7 @@ import { isSignal, relationFile } from './exclusions.ts';
 import { type LogPiece, LogReader } from './log-reader.ts';
 import { type CopyEnd, manifestEntry, manifestOf, smallFile, topFolders } from './manifest.ts';
 import type { PhysicalBackupOptions } from './options.ts';
-import { listDatabases, serverTime } from './server-queries.ts';
+import { dataDirectoryMode, listDatabases, serverTime, temporarySlotName } from './server-queries.ts';
 import { controlFile } from './walk.ts';
 
 const walChunking: Chunking = { kind: 'pages', chunkBytes: 1024 * 1024, pageBytes: 8192, check: null };
@@ -37,15 +37,15 @@ export async function* remoteEntries(
   done: (manifest: PhysicalManifest) => void,
 ): AsyncGenerator<SourceEntry> {
   await options.archiving?.prove(session, server);
+  const mode = await dataDirectoryMode(session);
   const log = await openReplication(options.settings, {
     signal: options.signal,
     applicationName: 'lifeboat backup log',
   });
   try {
-    const slot = `lifeboat_backup_${process.pid}`;
-    await log.createPhysicalSlot(slot, { temporary: true, reserve: true });
+    const slot = await holdLog(log, run);
     const startTime = await serverTime(session);
-    const copied = yield* copyFiles(options, server, run);
+    const copied = yield* copyFiles(options, server, mode, run);
     const stopTime = await serverTime(session);
     yield* logEntries(options.source, log, slot, copied, server.segmentBytes);
     await run.settled();
@@ -69,6 +69,19 @@ export async function* remoteEntries(
   }
 }
 
+/** A temporary slot that keeps the log of the backup. Returns null where there can be none, which costs it nothing but safety. */
+async function holdLog(log: ReplicationSession, run: EntryRun): Promise<string | null> {
+  const slot = temporarySlotName('backup');
+  try {
+    await log.createPhysicalSlot(slot, { temporary: true, reserve: true });
+    return slot;
+  } catch (error) {
+    if (!hasCode(error, 'database-failed')) throw error;
+    run.warning(`WAL cannot be held back with a replication slot during the backup: ${messageOf(error)}`);
+    return null;
+  }
+}
+
 interface Copied extends Omit<CopyEnd, 'stopTime' | 'damagedPages'> {
   readonly chunkBytes: number;
   readonly owner: { readonly uid: number; readonly gid: number };
@@ -77,6 +90,7 @@ interface Copied extends Omit<CopyEnd, 'stopTime' | 'damagedPages'> {
 async function* copyFiles(
   options: PhysicalBackupOptions,
   server: ServerFacts,
+  mode: number,
   run: EntryRun,
 ): AsyncGenerator<SourceEntry, Copied> {
   const { source } = options;
@@ -113,7 +127,7 @@ async function* copyFiles(
         const path = toText(entry.path);
         if (!owner) {
           owner = { uid: entry.uid, gid: entry.gid };
-          yield* topFolders(source, tablespaces, owner);
+          yield* topFolders(source, tablespaces, owner, mode);
         }
         if (path === '.' || path === '' || (!tablespace && isSignal(path))) continue;
         bytes += entry.size;
@@ -192,7 +206,7 @@ async function* piecesOf(messages: AsyncIterable<WalMessage>): AsyncGenerator<Lo
 async function* logEntries(
   source: string,
   log: ReplicationSession,
-  slot: string,
+  slot: string | null,
   { label, stop, owner }: Copied,
   segmentBytes: number,
 ): AsyncGenerator<SourceEntry> {

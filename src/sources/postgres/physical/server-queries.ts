@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { LifeboatError } from '../../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../../model/wal.ts';
 import type { ServerFacts } from '../connection/server.ts';
@@ -17,6 +18,49 @@ export function checkServerVersion(facts: ServerFacts): void {
     `physical backups need PostgreSQL 13 or newer; this server is ${facts.major}`,
     { hint: 'set `method: logical` for this source, or upgrade the server' },
   );
+}
+
+/** @throws LifeboatError `database-settings` where the server writes too little log for any backup of a running one. */
+export function checkWalLevel({ walLevel }: ServerFacts): void {
+  if (walLevel !== 'minimal') return;
+  throw new LifeboatError(
+    'database-settings',
+    'the server has wal_level = minimal, with which a running server cannot be backed up',
+    { hint: 'set wal_level = replica and restart the server, or set `method: logical` for this source' },
+  );
+}
+
+/**
+ * Looks whether the role may begin and end a backup, before an hour of copying ends at the second.
+ * @throws LifeboatError `database-permission`, with the GRANTs in its hint.
+ */
+export async function checkBackupRights(session: SqlSession, facts: ServerFacts): Promise<void> {
+  const functions =
+    facts.versionNumber >= functionsRenamed
+      ? ['pg_backup_start(text, boolean)', 'pg_backup_stop(boolean)']
+      : ['pg_start_backup(text, boolean, boolean)', 'pg_stop_backup(boolean, boolean)'];
+  const denied = await session.query<{ name: string }>(
+    `select name from unnest($1::text[]) as name
+     where not has_function_privilege('pg_catalog.' || name, 'EXECUTE')`,
+    [functions],
+  );
+  if (denied.length === 0) return;
+  const grants = denied.map(({ name }) => `GRANT EXECUTE ON FUNCTION pg_catalog.${name} TO "${facts.user}";`);
+  throw new LifeboatError(
+    'database-permission',
+    `the role ${facts.user} may not call ${denied.map(({ name }) => name.replace(/\(.*/, '')).join(' and ')}`,
+    {
+      hint: `as a superuser, in the database ${facts.database}: ${grants.join(' ')} ALTER ROLE "${facts.user}" REPLICATION;`,
+    },
+  );
+}
+
+/** Permission bits of the data directory: 0700, or 0750 where a group may read it. */
+export async function dataDirectoryMode(session: SqlSession): Promise<number> {
+  const [row] = await session.query<{ mode: string }>(
+    `select pg_catalog.current_setting('data_directory_mode') as mode`,
+  );
+  return Number.parseInt(row!.mode, 8);
 }
 
 /** The server's clock, RFC 3339 in UTC with milliseconds. */
@@ -40,6 +84,11 @@ export async function tablespaceVersionFolder(session: SqlSession, facts: Server
     'select catalog_version_no::text as catalog from pg_catalog.pg_control_system()',
   );
   return `PG_${facts.major}_${row!.catalog}`;
+}
+
+/** Two programs on different machines may have the same pid, so chance keeps their slots apart. */
+export function temporarySlotName(purpose: string): string {
+  return `lifeboat_${purpose}_${randomBytes(6).toString('hex')}`;
 }
 
 /**

@@ -8,7 +8,7 @@ import { localEntries } from './local.ts';
 import { strangerReason } from './local-server.ts';
 import { tagsOf } from './manifest.ts';
 import type { PhysicalBackupOptions, PhysicalSource } from './options.ts';
-import { checkServerVersion } from './server-queries.ts';
+import { checkServerVersion, checkWalLevel } from './server-queries.ts';
 
 /** A physical backup of a PostgreSQL cluster as a source of entries. */
 export function createPhysicalSource(given: PhysicalBackupOptions): PhysicalSource {
@@ -25,6 +25,7 @@ export function createPhysicalSource(given: PhysicalBackupOptions): PhysicalSour
     try {
       const server = await readServerFacts(session);
       checkServerVersion(server);
+      checkWalLevel(server);
       const options = withoutStranger(given, server, run.warning);
       const local = await localDirectory(options, session, server);
       if (local.directory !== null) yield* localEntries(options, session, server, local.directory, run, done);

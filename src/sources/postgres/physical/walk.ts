@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, LifeboatError, messageOf } from '../../../core/errors.ts';
 import {
@@ -108,7 +108,7 @@ export function walkDataDirectory(dataDirectory: string, versionFolder: string):
     const stat = look(location);
     if (!stat) return;
     if (stat.isDirectory() || (stat.isSymbolicLink() && path === 'pg_wal')) {
-      const folder = stat.isDirectory() ? stat : { ...stat, mode: 0o700n };
+      const folder = stat.isDirectory() ? stat : statSync(location, { bigint: true });
       add(path, location, folder, { type: 'dir', size: 0 });
       if (path === 'pg_wal')
         for (const child of ['archive_status', 'summaries']) walkEmpty(path, location, child);
