@@ -180,7 +180,8 @@ export function testStorage(name: string, makePlace: () => Promise<StoragePlace>
     test('says storage-missing-file for what is not there', async () => {
       await assert.rejects(storage.load('data/aa/absent'), missing);
       await assert.rejects(storage.load('absent', { offset: 0, length: 10 }), missing);
-      await assert.rejects(storage.remove('absent/deeper'), missing);
+      if (storage.tellsAbsentRemovals ?? true) await assert.rejects(storage.remove('absent/deeper'), missing);
+      else await storage.remove('absent/deeper');
       assert.equal(await storage.size('absent/deeper'), null);
     });
 
@@ -191,7 +192,8 @@ export function testStorage(name: string, makePlace: () => Promise<StoragePlace>
       assert.equal(await place.connect().size(key), null);
       assert.ok(!(await listed('data/')).has(key));
       await assert.rejects(storage.load(key), missing);
-      await assert.rejects(storage.remove(key), missing);
+      if (storage.tellsAbsentRemovals ?? true) await assert.rejects(storage.remove(key), missing);
+      else await storage.remove(key);
       await storage.save(key, [Buffer.from('second')]);
       assert.equal(String(await storage.load(key)), 'second');
     });

@@ -1,0 +1,223 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type {
+  GetObjectCommandInput,
+  PutObjectCommandInput,
+  ServerSideEncryption,
+  StorageClass,
+} from '@aws-sdk/client-s3';
+import { hasCode, LifeboatError } from '../../core/errors.ts';
+import { checkKey, checkPrefix } from '../key.ts';
+import type { ContentFacts, Storage } from '../storage.ts';
+import { joined, readBody } from './body.ts';
+import { connectS3, noteHash } from './client.ts';
+import { s3CodeOf, s3Failure, statusOf } from './errors.ts';
+import { abortUploads, listUnfinishedUploads, uploadInParts } from './multipart.ts';
+import { type S3Settings, storageClassFor } from './settings.ts';
+
+/**
+ * A bucket, or what is below a prefix of it, on any server that speaks S3. A save is one PUT (or one multipart
+ * upload), which S3 makes visible as a whole; its SHA-256 goes along and is checked there.
+ */
+export function s3Storage(settings: S3Settings): Storage {
+  const { bucket: Bucket, prefix, location, encryption } = settings;
+  const connection = connectS3(settings);
+  const root = prefix === '' ? '' : `${prefix}/`;
+  const payer = settings.requesterPays ? ({ RequestPayer: 'requester' } as const) : {};
+  const customerKey = encryption.kind === 'customer' ? customerKeyOf(encryption.key) : {};
+
+  const keyOf = (key: string): { Bucket: string; Key: string } => {
+    checkKey(key);
+    return { Bucket, Key: root + key };
+  };
+
+  /** Gives failures their meaning. `action` is for messages, such as `read data/ab/…`. */
+  async function doing<T>(action: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw s3Failure(action, location, error);
+    }
+  }
+
+  function encryptionOfNew(): Partial<PutObjectCommandInput> {
+    const by = (ServerSideEncryption: ServerSideEncryption) => ({ ServerSideEncryption });
+    if (encryption.kind === 's3') return by('AES256');
+    if (encryption.kind !== 'kms') return customerKey;
+    return { ...by('aws:kms'), ...(encryption.key === null ? {} : { SSEKMSKeyId: encryption.key }) };
+  }
+
+  function propertiesOfNew(key: string, holdsTrees: boolean): Partial<PutObjectCommandInput> {
+    const storageClass = storageClassFor(key, holdsTrees, settings.storageClass);
+    // Locks must go when their process does.
+    const retention = key.startsWith('locks/') ? null : (settings.retention?.(key) ?? null);
+    return {
+      ContentType: 'application/octet-stream',
+      ...(storageClass === null ? {} : { StorageClass: storageClass as StorageClass }),
+      ...encryptionOfNew(),
+      ...(retention && { ObjectLockMode: retention.mode, ObjectLockRetainUntilDate: retention.until }),
+      ...payer,
+    };
+  }
+
+  async function save(
+    key: string,
+    parts: readonly Uint8Array[],
+    { sha256, holdsTrees = false }: ContentFacts = {},
+  ): Promise<void> {
+    const place = keyOf(key);
+    const body = joined(parts);
+    const properties = propertiesOfNew(key, holdsTrees);
+    await doing(`write ${key}`, async () => {
+      if (body.length > settings.multipartFromBytes) {
+        await uploadInParts(
+          { connection, start: { ...place, ...properties }, perPart: { ...payer, ...customerKey } },
+          body,
+        );
+        return;
+      }
+      const hash = sha256 ?? createHash('sha256').update(body).digest('hex');
+      noteHash(body, hash);
+      const checksum = { ChecksumSHA256: Buffer.from(hash, 'hex').toString('base64') };
+      await connection.send((client, sdk) =>
+        client.send(new sdk.PutObjectCommand({ ...place, ...properties, ...checksum, Body: body })),
+      );
+    });
+  }
+
+  async function get(input: GetObjectCommandInput): Promise<Buffer> {
+    const { Body, ContentLength } = await connection.send((client, sdk) =>
+      client.send(new sdk.GetObjectCommand({ ...input, ...payer, ...customerKey })),
+    );
+    if (!Body || ContentLength === undefined)
+      throw new LifeboatError('storage-failed', `${location} answered without saying how much it sends`);
+    return readBody(Body as Readable, ContentLength);
+  }
+
+  async function load(
+    key: string,
+    range?: { readonly offset: number; readonly length: number },
+  ): Promise<Buffer> {
+    const place = keyOf(key);
+    if (range?.length === 0) return Buffer.alloc(0);
+    return doing(`read ${key}`, async () => {
+      if (!range) return get(place);
+      try {
+        const { offset, length } = range;
+        const bytes = await get({ ...place, Range: `bytes=${offset}-${offset + length - 1}` });
+        // A server that does not know ranges sends the whole object.
+        return bytes.length <= length ? bytes : bytes.subarray(offset, offset + length);
+      } catch (error) {
+        // Where the object ends before the range begins.
+        if (s3CodeOf(error) === 'InvalidRange' || statusOf(error) === 416) return Buffer.alloc(0);
+        throw error;
+      }
+    });
+  }
+
+  async function size(key: string): Promise<number | null> {
+    const place = keyOf(key);
+    return doing(`look for ${key}`, async () => {
+      try {
+        const head = await connection.send((client, sdk) =>
+          client.send(new sdk.HeadObjectCommand({ ...place, ...payer, ...customerKey })),
+        );
+        return head.ContentLength ?? 0;
+      } catch (error) {
+        if (statusOf(error) === 404) return null;
+        // The answer to HEAD has no body, so no word of what is wrong.
+        if (statusOf(error) >= 400 && statusOf(error) < 500) await get({ ...place, Range: 'bytes=0-0' });
+        throw error;
+      }
+    });
+  }
+
+  async function list(prefixOfKeys: string): Promise<{ key: string; size: number }[]> {
+    checkPrefix(prefixOfKeys);
+    const found: { key: string; size: number }[] = [];
+    await doing(`list ${prefixOfKeys}`, async () => {
+      let ContinuationToken: string | undefined;
+      do {
+        const page = await connection.send((client, sdk) =>
+          client.send(
+            new sdk.ListObjectsV2Command({
+              Bucket,
+              Prefix: root + prefixOfKeys,
+              ...(ContinuationToken === undefined ? {} : { ContinuationToken }),
+              ...payer,
+            }),
+          ),
+        );
+        for (const { Key = '', Size = 0 } of page.Contents ?? []) {
+          // Consoles make objects that stand for folders.
+          if (!Key.endsWith('/')) found.push({ key: Key.slice(root.length), size: Size });
+        }
+        ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
+      } while (ContinuationToken !== undefined);
+    });
+    return found;
+  }
+
+  async function create(): Promise<void> {
+    await doing('create the bucket', async () => {
+      try {
+        await connection.send((client, sdk) =>
+          client.send(new sdk.ListObjectsV2Command({ Bucket, Prefix: root, MaxKeys: 1, ...payer })),
+        );
+      } catch (error) {
+        const failure = s3Failure('list the bucket', location, error);
+        // Who may not list may be allowed to write all the same, and is told when it is not.
+        if (hasCode(failure, 'storage-denied')) return;
+        if (!hasCode(failure, 'storage-bucket-missing')) throw error;
+        await connection.send(async (client, sdk) => {
+          const region = await client.config.region();
+          const elsewhere = settings.isAws && region !== 'us-east-1';
+          const configuration = elsewhere
+            ? { CreateBucketConfiguration: { LocationConstraint: region as 'eu-west-1' } }
+            : {};
+          return client.send(new sdk.CreateBucketCommand({ Bucket, ...configuration }));
+        });
+      }
+    });
+  }
+
+  return {
+    location,
+    connections: settings.connections,
+    create,
+    save,
+    load,
+    size,
+    list,
+    async remove(key) {
+      const place = keyOf(key);
+      await doing(`delete ${key}`, () =>
+        connection.send((client, sdk) => client.send(new sdk.DeleteObjectCommand({ ...place, ...payer }))),
+      );
+    },
+    tellsAbsentRemovals: false,
+    sweep: (olderThanMs) =>
+      doing('look for unfinished uploads', async () => {
+        const before = Date.now() - olderThanMs;
+        const unfinished = await listUnfinishedUploads(connection, Bucket, root);
+        return abortUploads(
+          connection,
+          Bucket,
+          unfinished.filter(({ startedMs }) => startedMs <= before),
+        );
+      }),
+    localPath(key) {
+      checkKey(key);
+      return null;
+    },
+  };
+}
+
+/** Headers of SSE-C (S3 User Guide "Using server-side encryption with customer-provided keys"). */
+function customerKeyOf(key: Uint8Array) {
+  return {
+    SSECustomerAlgorithm: 'AES256',
+    SSECustomerKey: Buffer.from(key).toString('base64'),
+    SSECustomerKeyMD5: createHash('md5').update(key).digest('base64'),
+  };
+}

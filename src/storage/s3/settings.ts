@@ -1,0 +1,82 @@
+import type { S3Place } from './location.ts';
+
+/** Classes whose objects must be brought back before they can be read, so only packs of file content go there. */
+const archiveClasses: ReadonlySet<string> = new Set(['GLACIER', 'DEEP_ARCHIVE']);
+
+export type Encryption =
+  | { readonly kind: 'bucket-default' }
+  | { readonly kind: 's3' }
+  /** `key` null: the account's default key. */
+  | { readonly kind: 'kms'; readonly key: string | null }
+  /** A key of 32 bytes that the client sends along with each request. */
+  | { readonly kind: 'customer'; readonly key: Uint8Array };
+
+/** Object Lock of one object (S3 API, PutObject). */
+export interface Retention {
+  readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
+  readonly until: Date;
+}
+
+/** Credentials that were given, in place of those that the SDK finds in profiles and on machines of AWS. */
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
+export interface S3Settings extends S3Place {
+  /** For messages: the location without anything secret. */
+  readonly location: string;
+  readonly bucketLookup: 'auto' | 'path' | 'dns';
+  /** null: as the SDK finds them (profile, SSO, web identity, container, instance). */
+  readonly credentials: S3Credentials | 'anonymous' | null;
+  readonly profile: string | null;
+  readonly connections: number;
+  /** null: the bucket's default, STANDARD. */
+  readonly storageClass: string | null;
+  readonly encryption: Encryption;
+  readonly requesterPays: boolean;
+  /** PEM of authorities to trust in place of the system's. */
+  readonly authorities: readonly string[];
+  /** PEM of a certificate with its key that this client shows. */
+  readonly clientCertificate: string | null;
+  readonly insecureTls: boolean;
+  /** A request that moves no byte for this long is given up. */
+  readonly stuckMs: number;
+  readonly userAgent: string;
+  /** Larger objects are sent in parts. At least 5 MiB, as parts of S3 are. */
+  readonly multipartFromBytes: number;
+  /** Object Lock for what is saved under a key; null: none. Locks of the repository never get one. */
+  readonly retention: ((key: string) => Retention | null) | null;
+}
+
+export const s3Defaults = {
+  bucketLookup: 'auto',
+  credentials: null,
+  profile: null,
+  connections: 5,
+  storageClass: null,
+  encryption: { kind: 'bucket-default' },
+  requesterPays: false,
+  authorities: [],
+  clientCertificate: null,
+  insecureTls: false,
+  stuckMs: 5 * 60_000,
+  userAgent: 'lifeboat',
+  multipartFromBytes: 64 * 1024 * 1024,
+  retention: null,
+} as const satisfies Partial<S3Settings>;
+
+/**
+ * The class to store a key in, or null for the bucket's default. What a command reads each time stays at hand
+ * whatever the class, and locks live for minutes, for which the colder classes charge months.
+ */
+export function storageClassFor(
+  key: string,
+  holdsTrees: boolean,
+  storageClass: string | null,
+): string | null {
+  if (storageClass === null || key.startsWith('locks/')) return null;
+  const isContent = key.startsWith('data/') && !holdsTrees;
+  return archiveClasses.has(storageClass) && !isContent ? null : storageClass;
+}
