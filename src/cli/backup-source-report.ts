@@ -4,7 +4,7 @@ import type { BackupReport } from '../engine/backup/backup.ts';
 import type { SourceBase } from '../engine/backup/source-base.ts';
 import type { PostgresSource } from '../model/configuration.ts';
 import type { BackupType } from '../model/postgres-manifest.ts';
-import { formatBytes } from './format.ts';
+import { formatBytes, formatZonedTime } from './format.ts';
 import type { Output } from './terminal.ts';
 
 /** What is printed of a database's backup beside the usual summary. */
@@ -60,7 +60,7 @@ function outcome(source: PostgresSource, manifest: DatabaseManifest): string[] {
   const until = source.journal ? 'from here on' : 'at its end';
   return [
     `${name}: ${server}, physical, ${type}, ${way}, ${formatBytes(bytes)}`,
-    `recoverable ${until}: ${stopTime} (LSN ${stop}, timeline ${timeline})`,
+    `recoverable ${until}: ${formatZonedTime(Math.ceil(Date.parse(stopTime)))} (LSN ${stop}, timeline ${timeline})`,
     `Next: ${source.journal ? `lifeboat windows ${name}, or ` : ''}${dryRun}`,
   ];
 }

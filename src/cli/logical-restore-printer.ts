@@ -1,6 +1,6 @@
 import type { LogicalRestoreEvents, LogicalRestoreReport } from '../engine/recover/logical/execute.ts';
 import type { DatabasePlan, LogicalRestorePlan } from '../engine/recover/logical/request.ts';
-import { formatBytes, formatDuration, formatLocalTime, formatPercent, formatRate, plural } from './format.ts';
+import { formatBytes, formatDuration, formatPercent, formatRate, formatZonedTime, plural } from './format.ts';
 import { progressIntervalMs } from './progress.ts';
 import { createRateMeter } from './rate-meter.ts';
 import type { Output } from './terminal.ts';
@@ -48,7 +48,7 @@ export function printLogicalPlan(output: Output, plan: LogicalRestorePlan): void
   }
   const { snapshot, scratch } = plan;
   output.info(
-    `restore of ${plan.source} from snapshot ${snapshot.id.slice(0, 8)} of ${formatLocalTime(snapshot.time)}`,
+    `restore of ${plan.source} from snapshot ${snapshot.id.slice(0, 8)} of ${formatZonedTime(Date.parse(snapshot.time), false)}`,
   );
   output.info(`to ${plan.server}, PostgreSQL ${versionText(plan.serverVersion)}`);
   if (plan.globals) output.info('- roles and tablespaces that are missing');

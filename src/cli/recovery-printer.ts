@@ -3,7 +3,7 @@ import type { FeedProgress } from '../engine/recover/feed.ts';
 import type { RecoveryPlan } from '../engine/recover/plan.ts';
 import type { RecoveredCluster } from '../engine/recover/recover.ts';
 import type { RestoreCounts } from '../engine/restore/request.ts';
-import { formatBytes, formatDuration, plural } from './format.ts';
+import { formatBytes, formatDuration, formatZonedTime, plural } from './format.ts';
 import { progressIntervalMs } from './progress.ts';
 import { createRateMeter } from './rate-meter.ts';
 import { restoreMessage, restoreStatus } from './restore-printer.ts';
@@ -35,7 +35,7 @@ export function planRows(plan: RecoveryPlan): [string, string][] {
     ['To', plan.target],
     [
       'Backup',
-      `${backup.snapshot.slice(0, 8)} in ${backup.repository}, ${backup.type}, ended ${backup.stopTime}`,
+      `${backup.snapshot.slice(0, 8)} in ${backup.repository}, ${backup.type}, ended ${formatZonedTime(Date.parse(backup.stopTime))}`,
     ],
     ['', backup.why],
     ['Timeline', timelines],

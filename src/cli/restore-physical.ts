@@ -1,5 +1,6 @@
 import { runSourceHooks } from '../app/source-hooks.ts';
 import { hasCode, LifeboatError, messageOf } from '../core/errors.ts';
+import { demandClearWay } from '../engine/recover/obstacles.ts';
 import { type PreparedRecovery, prepareRecovery } from '../engine/recover/prepare.ts';
 import { recover } from '../engine/recover/recover.ts';
 import { parseTarget, parseTimelineChoice } from '../engine/recover/target.ts';
@@ -72,6 +73,7 @@ export async function restorePhysical(
     for (const problem of prepared.problems) output.warn(`warning: ${problem.message}`);
     printRecoveryPlan(output, prepared.plan);
     if (given.dryRun) return 0;
+    demandClearWay(prepared);
     const { plan } = prepared;
     if (plan.mode !== 'fresh')
       await confirm(context, `Overwrite the cluster in ${plan.dataDirectory}?`, given.yes);

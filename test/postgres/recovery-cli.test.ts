@@ -99,7 +99,8 @@ describe('lifeboat restore of a source', { skip: missingServer('debian') }, () =
   test('refuses what would run over a server, and what makes no sense', async () => {
     const refusals: [string[], RegExp][] = [
       [['--yes'], /a server runs in .*--stop-server/s],
-      [[], /no terminal to ask on/],
+      [[], /a server runs in .*--stop-server/s],
+      [['--stop-server'], /no terminal to ask on/],
       [['--to', '2026-01-01 10:00'], /does not say its time zone.*"2026-01-01 10:00[+-]/s],
       [['--delete'], /--delete makes no sense for a database/],
       [['--jobs', '2'], /--jobs makes no sense here: app-db is backed up physically/],

@@ -1,6 +1,5 @@
 import { copyFileSync, existsSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { LifeboatError } from '../../core/errors.ts';
 import { segmentName } from '../../model/wal.ts';
 import { majorOf } from '../../sources/postgres/connection/server.ts';
 import {
@@ -29,8 +28,8 @@ import {
 import { createSpool, type Spool } from '../../sources/postgres/recovery/spool.ts';
 import type { RestoreCounts } from '../restore/request.ts';
 import { type Feed, type FeedProgress, startFeed } from './feed.ts';
+import { demandClearWay } from './obstacles.ts';
 import { aheadBytes, feedLimit, type PlanInput, type RecoveryPlan, stopAtOf } from './plan.ts';
-import { portClash } from './prepare.ts';
 import { awaitRecovery, type ReachedPoint, verifyReached } from './replay.ts';
 import {
   type ClusterRestore,
@@ -133,41 +132,13 @@ function feedOf(work: RecoveryExecution, spool: Spool): Feed {
   });
 }
 
-async function clearTheWay(work: RecoveryExecution, programs: ServerPrograms | null): Promise<void> {
+async function stopWhatRuns(work: RecoveryExecution, programs: ServerPrograms | null): Promise<void> {
   const { plan, input, account } = work;
   const { dataDirectory } = plan;
-  const running = runningServer(dataDirectory);
-  if (!running) return;
-  // A recovery that we began and did not end is ours to stop.
-  if ((!input.stopServer && plan.mode !== 'resume') || !programs) {
-    throw new LifeboatError(
-      'recovery-server-running',
-      `a server runs in ${dataDirectory} (process ${running.pid}); nothing was changed`,
-    );
-  }
+  if (!programs || !runningServer(dataDirectory)) return;
   work.events.phase('stopping the server');
   const config = findConfiguration(dataDirectory, input.manifest.dataDirectory);
   await stopServer({ dataDirectory, programs, account, config });
-}
-
-function demandSpace({ plan }: RecoveryExecution): void {
-  const full = plan.disks.find(({ enough }) => !enough);
-  if (!full) return;
-  const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)} MiB`;
-  throw new LifeboatError(
-    'target-failed',
-    `the file system of ${full.path} has ${mebibytes(full.freeBytes)} free and ${mebibytes(full.neededBytes)} are needed; nothing was changed`,
-    { hint: 'free space there, or restore to another place with --target and --tablespace' },
-  );
-}
-
-function demandPort({ plan, input, port }: RecoveryExecution): void {
-  if (port !== null || !input.start) return;
-  const clash = portClash(plan.dataDirectory, input.manifest.dataDirectory);
-  if (clash === null) return;
-  throw new LifeboatError('usage', `${clash}; nothing was changed`, {
-    hint: 'give one that is free, such as --port 5433, or --no-start',
-  });
 }
 
 /**
@@ -185,9 +156,8 @@ export async function executeRecovery(work: RecoveryExecution): Promise<Recovery
   const programs = needsPrograms
     ? await findServerPrograms(majorOf(plan.serverVersion), work.binDirectory)
     : null;
-  await clearTheWay(work, programs);
-  demandSpace(work);
-  demandPort(work);
+  demandClearWay(work);
+  await stopWhatRuns(work, programs);
 
   events.phase('restoring files');
   takeControlAway(dataDirectory);

@@ -5,16 +5,12 @@ import { parseSnapshot } from '../../model/snapshot-codec.ts';
 import { type BlobReader, openBlobReader } from '../../repository/blob-reader.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
 import type { Repository } from '../../repository/repository.ts';
-import {
-  type Account,
-  ownerFor,
-  postgresAccount,
-  runningServer,
-} from '../../sources/postgres/recovery/data-directory.ts';
+import { type Account, ownerFor, postgresAccount } from '../../sources/postgres/recovery/data-directory.ts';
 import { treeOfSnapshot } from '../look/find-snapshot.ts';
 import { chooseRecovery, type RecoveryChoice, type RecoveryRequest } from './choose.ts';
 import { type ClusterLog, type RecoveryPlace, readHoldings } from './cluster-log.ts';
 import { createLogReader } from './log-reader.ts';
+import { portClash } from './obstacles.ts';
 import { type PlanInput, planRecovery, type RecoveryPlan, type TablespacePlaces } from './plan.ts';
 import {
   type ClusterTrees,
@@ -165,12 +161,6 @@ function withPort(
       hint: 'leave --port out, or restore elsewhere with --target',
     });
   return { ...plan, settings: [...plan.settings, ['port', String(port)]] };
-}
-
-/** Why a copy with the settings of its original cannot be started beside it, or null. */
-export function portClash(dataDirectory: string, original: string): string | null {
-  if (dataDirectory === original || !runningServer(original)) return null;
-  return `the original runs in ${original}, and a copy beside it needs a port of its own`;
 }
 
 /** Tags serve the listing; the manifest is what was backed up. */
