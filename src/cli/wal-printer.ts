@@ -57,6 +57,11 @@ function describe(event: WalEvent): { readonly text: string; readonly level: 'in
         level: 'warn',
         text: `${event.unit} was not compacted in ${event.place}: ${messageOf(event.error)}`,
       };
+    case 'heartbeat-failed':
+      return {
+        level: 'warn',
+        text: `${event.place} was not told until when the log is whole: ${messageOf(event.error)}`,
+      };
     case 'file-archived':
       return event.status === 'known'
         ? { level: 'warn', text: `${event.name} was archived before, with the same content` }

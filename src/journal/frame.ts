@@ -63,8 +63,12 @@ export async function loadFrame(
   key: string,
   hash: string,
 ): Promise<OpenedFrame> {
-  const plain = await envelope.open(await loadStored(storage, key, hash), key);
-  return splitFrame(plain, key);
+  return openFrame(envelope, await loadStored(storage, key, hash), key);
+}
+
+/** Opens an object whose name tells nothing of its content. @throws LifeboatError `journal-damaged`. */
+export async function openFrame(envelope: Envelope, stored: Uint8Array, key: string): Promise<OpenedFrame> {
+  return splitFrame(await envelope.open(stored, key), key);
 }
 
 function splitFrame(plain: Uint8Array, key: string): OpenedFrame {

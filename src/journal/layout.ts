@@ -81,6 +81,11 @@ export function parseHistoryKey(key: string, size: number): StoredHistory | null
   return timeline === null ? null : { timeline, hash: match![2]!, size };
 }
 
+/** The one object of a stream that is replaced: until when its log is known to be whole. */
+export function heartbeatKey(stream: JournalStream): string {
+  return `${streamPrefix(stream)}heartbeat`;
+}
+
 /** The stream of a listed object of `sourcePrefix`, or null for what belongs to none. */
 export function streamOfKey(key: string): string | null {
   const parts = key.split('/');

@@ -48,6 +48,8 @@ export type WalEvent =
       readonly unit: string;
       readonly error: unknown;
     }
+  /** Until when the log of a quiet server is whole could not be stored; the next one is tried all the same. */
+  | { readonly kind: 'heartbeat-failed'; readonly place: string; readonly error: unknown }
   | {
       readonly kind: 'file-archived';
       readonly name: string;

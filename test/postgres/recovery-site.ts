@@ -36,6 +36,8 @@ export interface RecoverySite {
   readonly places: readonly RecoveryPlace[];
   /** Holds what is restored; owned by the servers' account. */
   readonly folder: string;
+  /** Takes a physical backup, and leaves the log to others. */
+  copy(): Promise<PhysicalManifest>;
   /** Takes a physical backup; afterwards the log is shipped up to its end. */
   backup(): Promise<PhysicalManifest>;
   /** Ends the segment that is being written and stores all that was archived. */
@@ -121,6 +123,22 @@ export async function createRecoverySite(options: ClusterOptions = {}): Promise<
     await store(Number(clock));
   };
 
+  const copy = async (): Promise<PhysicalManifest> => {
+    const source = createPhysicalSource({
+      source: siteSource,
+      settings: await connectionSettings(cluster.url, { password: null, env: {} }),
+      way: 'local',
+      dataDirectory: null,
+      type: 'full',
+      comparedWith: null,
+      previous: null,
+      archiving: null,
+      signal: new AbortController().signal,
+    });
+    await backUp(repository, '', { source: { entries: source }, parent: null, packBytes: undefined });
+    return source.manifest()!;
+  };
+
   const prepare: RecoverySite['prepare'] = (to, more = {}) => {
     const { timeline, inclusive, ...options } = more;
     return prepareRecovery(places, {
@@ -157,21 +175,11 @@ export async function createRecoverySite(options: ClusterOptions = {}): Promise<
     folder,
     store,
     ship,
+    copy,
     async backup() {
-      const source = createPhysicalSource({
-        source: siteSource,
-        settings: await connectionSettings(cluster.url, { password: null, env: {} }),
-        way: 'local',
-        dataDirectory: null,
-        type: 'full',
-        comparedWith: null,
-        previous: null,
-        archiving: null,
-        signal: new AbortController().signal,
-      });
-      await backUp(repository, '', { source: { entries: source }, parent: null, packBytes: undefined });
+      const manifest = await copy();
       await ship();
-      return source.manifest()!;
+      return manifest;
     },
     prepare,
     execute,

@@ -5,7 +5,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { loadHistory } from '../../src/journal/history.ts';
-import { listJournal } from '../../src/journal/list.ts';
+import { type ListedStream, listJournal } from '../../src/journal/list.ts';
+import { loadPiece } from '../../src/journal/load.ts';
 import { formatLsn } from '../../src/model/wal.ts';
 import { lifeboat } from '../programs.ts';
 import { type Cluster, createCluster } from './cluster.ts';
@@ -156,6 +157,13 @@ describe('the receiver', { skip: missingServer('debian') }, () => {
     await untilStored(site.places[0]!, await serverEnd(standby), 2);
     assert.ok(receiver.events.some(({ kind }) => kind === 'timeline-followed'));
     await receiver.stop();
+    // Until when the log is whole only a primary knows.
+    const [place] = site.places;
+    const [{ stream, pieces }] = (await listJournal(place!, 'app-db')) as [ListedStream];
+    const told = new Set<string>();
+    for (const piece of pieces)
+      if ((await loadPiece(place!, stream, piece)).facts.sentMs !== null) told.add(piece.unit.slice(0, 8));
+    assert.deepEqual([...told], ['00000002']);
   });
 
   test('tells of a gap where the slot was dropped and the log is gone, and goes on behind it', async (t) => {

@@ -1,5 +1,6 @@
 import { coverageOf, gapsOf } from '../../journal/coverage.ts';
 import type { JournalPlace } from '../../journal/envelope.ts';
+import { loadHeartbeat, quietUntilMs } from '../../journal/heartbeat.ts';
 import { listJournal } from '../../journal/list.ts';
 import { loadPiece } from '../../journal/load.ts';
 import type { JournalStream, Piece } from '../../model/journal.ts';
@@ -36,13 +37,15 @@ export async function storedEnds(place: JournalPlace, source: string): Promise<S
     const { unitBytes, newestMs } = await unitBytesOf(place, stream, pieces);
     const ranges = coverageOf(pieces, unitBytes);
     const last = ranges.at(-1)!;
+    const beat = await loadHeartbeat(place, stream);
+    const quietMs = beat && quietUntilMs([beat], last.timeline, last.end);
     ends.push({
       place: place.name,
       stream: stream.stream,
       timeline: last.timeline,
       end: last.end,
       gaps: gapsOf(ranges).length,
-      newestMs,
+      newestMs: quietMs === null ? newestMs : Math.max(quietMs, newestMs ?? 0),
     });
   }
   return ends;

@@ -238,26 +238,23 @@ async function toTime(
   if (end > backup.stop) {
     const seen = await reader.commitAfter(stretch, microseconds, !inclusive);
     if (seen !== null) return { ...common, walEnd: seen, ends: 'target', endIsTarget: false, notes: [] };
-    demandLastLeg(way, backup, end, target);
-    const completeMs = await reader.completeUntilMs(stretch);
-    if (completeMs !== null && BigInt(Math.floor(completeMs)) * 1000n >= microseconds) {
-      const notes = [
-        'no transaction ended after this time in the log that is held, and the log is whole up to it: all of it is replayed',
-      ];
-      return { ...common, walEnd: end, ends: 'end-of-log', endIsTarget: true, notes };
-    }
-    const beyond = way.held.find(({ start }) => start > end);
-    const known = completeMs ?? (await reader.lastCommitMs(stretch));
-    const why = beyond
-      ? describeMissing({ start: end, end: beyond.start }, way)
-      : `the log ends at ${formatLsn(end)}${known === null ? '' : `, known whole only until ${timeOf(known)}`}`;
-    throw unreachable(describeTarget(target), why, end, known === null ? '' : ` or --to "${timeOf(known)}"`);
   }
-  throw unreachable(
-    describeTarget(target),
-    `the journal holds nothing behind the backup that ended at ${pointOf(backup)}`,
-    backup.stop,
-  );
+  demandLastLeg(way, backup, end, target);
+  const completeMs = await reader.completeUntilMs(stretch);
+  if (completeMs !== null && BigInt(Math.floor(completeMs)) * 1000n >= microseconds) {
+    const notes = [
+      'no transaction ended after this time in the log that is held, and the log is whole up to it: all of it is replayed',
+    ];
+    return { ...common, walEnd: end, ends: 'end-of-log', endIsTarget: true, notes };
+  }
+  const beyond = way.held.find(({ start }) => start > end);
+  const known = completeMs ?? (end > backup.stop ? await reader.lastCommitMs(stretch) : null);
+  const why = beyond
+    ? describeMissing({ start: end, end: beyond.start }, way)
+    : end > backup.stop
+      ? `the log ends at ${formatLsn(end)}${known === null ? '' : `, known whole only until ${timeOf(known)}`}`
+      : `the journal holds nothing behind the backup that ended at ${pointOf(backup)}`;
+  throw unreachable(describeTarget(target), why, end, known === null ? '' : ` or --to "${timeOf(known)}"`);
 }
 
 async function toMark(

@@ -1,6 +1,7 @@
 import { hasCode, type LifeboatError } from '../../core/errors.ts';
 import { coverageOf } from '../../journal/coverage.ts';
 import type { JournalPlace } from '../../journal/envelope.ts';
+import { type Heartbeat, loadHeartbeat } from '../../journal/heartbeat.ts';
 import { loadHistory } from '../../journal/history.ts';
 import { type ListedStream, listJournal } from '../../journal/list.ts';
 import { loadPiece } from '../../journal/load.ts';
@@ -28,6 +29,7 @@ export interface ClusterLog {
   readonly streams: readonly HeldStream[];
   /** As the server wrote them, to be given back to it. */
   readonly historyFiles: ReadonlyMap<Timeline, Buffer>;
+  readonly heartbeats: readonly Heartbeat[];
 }
 
 export interface SourceHoldings {
@@ -79,6 +81,23 @@ async function readHistories(
   return { histories, files };
 }
 
+async function readHeartbeats(
+  streams: readonly HeldStream[],
+  problems: LifeboatError[],
+): Promise<Heartbeat[]> {
+  const heartbeats: Heartbeat[] = [];
+  for (const { place, stream } of streams) {
+    try {
+      const heartbeat = await loadHeartbeat(place, stream);
+      if (heartbeat) heartbeats.push(heartbeat);
+    } catch (error) {
+      if (!hasCode(error, 'journal-damaged')) throw error;
+      problems.push(error);
+    }
+  }
+  return heartbeats;
+}
+
 /**
  * Reads from all places what there is of a source: snapshots' tags, names of the journal's pieces, histories.
  * @throws LifeboatError errors of the storages; `journal-conflict` where places contradict each other.
@@ -105,6 +124,7 @@ export async function readHoldings(
     const own = streams.filter(({ stream }) => stream.stream === system);
     const { histories, files } = await readHistories(own, problems);
     const segmentBytes = await segmentBytesOf(own, problems);
+    const heartbeats = await readHeartbeats(own, problems);
     const pieces = own.flatMap((each) => each.pieces);
     const view: ClusterView = {
       source,
@@ -114,7 +134,7 @@ export async function readHoldings(
       ranges: coverageOf(pieces, segmentBytes),
       histories,
     };
-    clusters.push({ view, streams: own, historyFiles: files });
+    clusters.push({ view, streams: own, historyFiles: files, heartbeats });
   }
   const newestMs = ({ view }: ClusterLog): number => view.backups[view.backups.length - 1]?.stopMs ?? 0;
   clusters.sort((a, b) => newestMs(b) - newestMs(a));

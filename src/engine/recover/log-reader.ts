@@ -1,5 +1,6 @@
 import { hasCode, LifeboatError } from '../../core/errors.ts';
 import { rangeOf } from '../../journal/coverage.ts';
+import { quietUntilMs } from '../../journal/heartbeat.ts';
 import { type LoadedPiece, loadPiece } from '../../journal/load.ts';
 import type { Piece } from '../../model/journal.ts';
 import { formatLsn, type Lsn } from '../../model/wal.ts';
@@ -135,7 +136,8 @@ export function createLogReader(log: ClusterLog): LogReader {
 
     async completeUntilMs(stretch) {
       const links = linksOf(log, stretch).filter(({ end, cut }) => end >= stretch.end && cut === null);
-      let latest: number | null = null;
+      const { timeline } = stretch.legs[stretch.legs.length - 1]!;
+      let latest = quietUntilMs(log.heartbeats, timeline, stretch.end);
       for (const link of links) {
         const sentMs = (await load(link))?.facts.sentMs ?? null;
         if (sentMs !== null && (latest === null || sentMs > latest)) latest = sentMs;

@@ -169,9 +169,8 @@ export async function timedWindows(view: ClusterView, reader: LogReader): Promis
       const last = view.backups.findLast(({ snapshot }) => backups.includes(snapshot));
       const stretch = { legs, start, end };
       const endMs =
-        start === end
-          ? null
-          : ((await reader.completeUntilMs(stretch)) ?? (await reader.lastCommitMs(stretch)));
+        (await reader.completeUntilMs(stretch)) ??
+        (start === end ? null : await reader.lastCommitMs(stretch));
       timed.push({
         startLsn: formatLsn(start),
         endLsn: formatLsn(end),

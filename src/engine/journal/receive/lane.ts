@@ -12,7 +12,8 @@ import { startOfSegment } from './plan-start.ts';
 /** The log of one timeline on its way into the places. */
 export interface Lane {
   readonly timeline: Timeline;
-  take(message: Extract<WalMessage, { kind: 'data' }>): Promise<void>;
+  /** @param clockTells false for a standby, which does not know how far its primary's log goes. */
+  take(message: Extract<WalMessage, { kind: 'data' }>, clockTells: boolean): Promise<void>;
   /** Where streaming has to begin so that nothing is missing and the times of commits are known. */
   streamFrom(): Lsn;
   position(): Lsn;
@@ -73,13 +74,13 @@ export function createLane(options: LaneOptions): Lane {
   return {
     timeline,
     writer,
-    async take({ lsn, bytes, serverEnd, sentMs }) {
+    async take({ lsn, bytes, serverEnd, sentMs }, clockTells) {
       received = true;
       times.add(scanner.feed(lsn, bytes));
       const end = lsn + BigInt(bytes.length);
       lag.arrived(end);
       // Only where the server has nothing more does its clock say how far the log goes.
-      await writer.append(lsn, bytes, { sentMs: end >= serverEnd ? sentMs : null });
+      await writer.append(lsn, bytes, { sentMs: clockTells && end >= serverEnd ? sentMs : null });
     },
     streamFrom() {
       const position = writer.position();

@@ -6,7 +6,7 @@ import type { JournalConfiguration } from '../../../model/configuration.ts';
 import type { JournalStream } from '../../../model/journal.ts';
 import { formatLsn, type Lsn } from '../../../model/wal.ts';
 import type { WalAlarm, WalSink } from '../../../model/wal-event.ts';
-import { openSqlSession } from '../../../sources/postgres/connection/session.ts';
+import { openSqlSession, type SqlSession } from '../../../sources/postgres/connection/session.ts';
 import {
   type ConnectionSettings,
   describeConnection,
@@ -15,10 +15,11 @@ import type { WalMessage } from '../../../sources/postgres/replication/wal-strea
 import { type BackgroundCompaction, startCompaction } from '../background-compaction.ts';
 import { checkStream, otherCluster } from '../known-streams.ts';
 import { type Alarms, createAlarms } from './alarms.ts';
+import { beat, type ReceivedEnd, readServerEnd, type ServerEnd } from './heartbeat.ts';
 import { createLane, type Lane } from './lane.ts';
 import { continueAfter, type StartPoint, startOfSegment } from './plan-start.ts';
 import { preparePlaces, requireNotBehind, saveHistories, slotStart } from './prepare.ts';
-import { ensureSlot, type KnownServer, meetServer } from './server.ts';
+import { ensureSlot, isStandby, type KnownServer, meetServer } from './server.ts';
 import { alarmsOf, type SlotState, watchSlot } from './slot-watch.ts';
 
 /** The resident receiver of one source's log by the physical replication protocol. */
@@ -30,6 +31,8 @@ export interface ReceiverOptions {
   readonly journal: JournalConfiguration;
   /** The user said that the cluster was replaced or upgraded. */
   readonly acceptNewCluster: boolean;
+  /** How often a quiet server is looked at, and how long its log must not have moved; for tests. */
+  readonly heartbeat?: { readonly everyMs: number; readonly settleMs: number };
   /** Aborting ends the receiver once all that arrived is durable. */
   readonly signal: AbortSignal;
   readonly sink: WalSink;
@@ -63,6 +66,8 @@ export interface Receiver {
 export const applicationName = 'lifeboat_receiver';
 const statusIntervalMs = 5000;
 const slotLookEveryMs = 5000;
+const heartbeatEveryMs = 10_000;
+const heartbeatSettleMs = 1000;
 const retryFirstMs = 250;
 const retryMostMs = 15_000;
 /** A predecessor that was killed may hold the slot for a moment. */
@@ -169,7 +174,7 @@ export function createReceiver(options: ReceiverOptions): Receiver {
       lane = await chooseLane(known, of, position.restart!);
       stream = of;
       alarms.clear('other-cluster');
-      watching = watch(known, left.signal);
+      watching = watch(known, of, left.signal);
       try {
         await follow(known, of, lane);
       } catch (error) {
@@ -185,10 +190,12 @@ export function createReceiver(options: ReceiverOptions): Receiver {
     }
   }
 
-  async function watch(known: KnownServer, until: AbortSignal): Promise<void> {
+  async function watch(known: KnownServer, of: JournalStream, until: AbortSignal): Promise<void> {
     while (!until.aborted) {
       try {
         const session = await openSqlSession(known.session.settings, { signal: until, applicationName });
+        const lost = new AbortController();
+        void keepBeating(session, known, of, AbortSignal.any([until, lost.signal]));
         try {
           await watchSlot(session, journal.slot, { everyMs: slotLookEveryMs, signal: until }, (state) => {
             slotState = state;
@@ -196,6 +203,7 @@ export function createReceiver(options: ReceiverOptions): Receiver {
             alarms.replace(['slot-behind', 'slot-status', 'synchronous'], now);
           });
         } finally {
+          lost.abort();
           await session.close();
         }
       } catch {
@@ -206,11 +214,33 @@ export function createReceiver(options: ReceiverOptions): Receiver {
     }
   }
 
+  /** Ends without a word where the role may not ask: the log is then known to be whole up to its last slice only. */
+  async function keepBeating(
+    session: SqlSession,
+    known: KnownServer,
+    of: JournalStream,
+    until: AbortSignal,
+  ): Promise<void> {
+    const timing = options.heartbeat ?? {
+      everyMs: Math.max(journal.maxLagMs, heartbeatEveryMs),
+      settleMs: heartbeatSettleMs,
+    };
+    const received = (): ReceivedEnd | null =>
+      lane && {
+        timeline: lane.timeline,
+        position: lane.position(),
+        durableIn: lane.writer.durableIn(),
+      };
+    const ask = (): Promise<ServerEnd | null> => readServerEnd(session, known);
+    await beat({ places, stream: of, ask, received, ...timing, signal: until, sink }).catch(() => undefined);
+  }
+
   /** Streams one timeline, and goes on with those that follow it. */
   async function follow(known: KnownServer, of: JournalStream, first: Lane): Promise<void> {
     let current = first;
+    let now = known;
     for (;;) {
-      const end = await streamLane(known, current);
+      const end = await streamLane(now, current);
       if (end === null) return;
       // The next timeline's history is new to this session where a standby was promoted meanwhile.
       const { content } = await known.session.timelineHistory(end.nextTimeline);
@@ -218,7 +248,8 @@ export function createReceiver(options: ReceiverOptions): Receiver {
       await finish(current);
       sink({ kind: 'timeline-followed', from: current.timeline, to: end.nextTimeline, at: end.start });
       const start = startOfSegment(end.start, known.unitBytes);
-      current = openLane({ timeline: end.nextTimeline, start }, known, of);
+      now = { ...known, isStandby: await isStandby(known.session) };
+      current = openLane({ timeline: end.nextTimeline, start }, now, of);
       lane = current;
     }
   }
@@ -256,7 +287,7 @@ export function createReceiver(options: ReceiverOptions): Receiver {
         }
         if (message.kind === 'end-of-timeline') return message;
         serverEnd = message.serverEnd;
-        if (message.kind === 'data') await current.take(message);
+        if (message.kind === 'data') await current.take(message, !known.isStandby);
       }
       return null;
     } catch (error) {

@@ -18,6 +18,8 @@ export interface KnownServer {
   readonly flushed: Lsn;
   readonly unitBytes: number;
   readonly blockBytes: number;
+  /** What its primary has written meanwhile, a standby does not know. */
+  readonly isStandby: boolean;
 }
 
 /**
@@ -51,11 +53,17 @@ export async function meetServer(
       flushed,
       unitBytes: parseSize(await session.show('wal_segment_size')),
       blockBytes: parseSize(await session.show('wal_block_size')),
+      isStandby: await isStandby(session),
     };
   } catch (error) {
     await session.close();
     throw error;
   }
+}
+
+/** A transaction is read-only from its beginning where the server is in recovery (StartTransaction in xact.c). */
+export async function isStandby(session: ReplicationSession): Promise<boolean> {
+  return (await session.show('transaction_read_only')) === 'on';
 }
 
 async function readHistories(
