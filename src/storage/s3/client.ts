@@ -21,7 +21,7 @@ const hashHeader = 'x-amz-content-sha256';
 /** What a body hashes to, in hexadecimal, by the body: the SDK's commands have no place for it. */
 const hashes = new WeakMap<object, string>();
 
-export function noteHash(body: Uint8Array, sha256: string): void {
+export function noteHash(body: object, sha256: string): void {
   hashes.set(body, sha256);
 }
 
@@ -67,14 +67,16 @@ async function clientOf(settings: S3Settings, sdk: Sdk, region: () => Promise<st
   };
   const client = new sdk.S3Client(config);
   client.middlewareStack.add(
-    (next) => (args) => {
-      const { headers, body } = args.request as { headers: Record<string, string>; body?: object };
-      headers['user-agent'] = settings.userAgent;
-      delete headers['x-amz-user-agent'];
-      const hash = body && hashes.get(body);
-      if (hash) headers[hashHeader] = hash;
-      return next(args);
-    },
+    (next, { commandName = '' }) =>
+      (args) => {
+        settings.onRequest?.(commandName.replace(/Command$/, ''));
+        const { headers, body } = args.request as { headers: Record<string, string>; body?: object };
+        headers['user-agent'] = settings.userAgent;
+        delete headers['x-amz-user-agent'];
+        const hash = body && hashes.get(body);
+        if (hash) headers[hashHeader] = hash;
+        return next(args);
+      },
     { step: 'build', name: 'lifeboatHeaders', priority: 'low' },
   );
   return client;

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { CreateMultipartUploadCommandInput, UploadPartCommandInput } from '@aws-sdk/client-s3';
 import { runBounded } from '../../core/run-bounded.ts';
-import type { S3Connection } from './client.ts';
-import { noteHash } from './client.ts';
+import type { Pacer } from '../pacer.ts';
+import { pacedBody } from './body.ts';
+import { noteHash, type S3Connection } from './client.ts';
 
 /** Objects in parts (S3 API "Multipart upload"): nothing is visible before they are complete. */
 
@@ -19,10 +20,14 @@ export interface Upload {
     UploadPartCommandInput,
     'RequestPayer' | 'SSECustomerAlgorithm' | 'SSECustomerKey' | 'SSECustomerKeyMD5'
   >;
+  readonly pacer: Pacer | null;
 }
 
 /** Stores a body in parts; where one fails, what was sent so far is given up and the failure thrown. */
-export async function uploadInParts({ connection, start, perPart }: Upload, body: Buffer): Promise<void> {
+export async function uploadInParts(
+  { connection, start, perPart, pacer }: Upload,
+  body: Buffer,
+): Promise<void> {
   const { Bucket, Key } = start;
   const created = await connection.send((client, sdk) =>
     client.send(new sdk.CreateMultipartUploadCommand(start)),
@@ -33,9 +38,18 @@ export async function uploadInParts({ connection, start, perPart }: Upload, body
 
   async function uploadPart(part: number): Promise<void> {
     const content = body.subarray(part * partBytes, (part + 1) * partBytes);
-    noteHash(content, createHash('sha256').update(content).digest('hex'));
+    const Body = pacer ? pacedBody(content, pacer) : content;
+    noteHash(Body, createHash('sha256').update(content).digest('hex'));
     const { ETag } = await connection.send((client, sdk) =>
-      client.send(new sdk.UploadPartCommand({ ...same, ...perPart, PartNumber: part + 1, Body: content })),
+      client.send(
+        new sdk.UploadPartCommand({
+          ...same,
+          ...perPart,
+          PartNumber: part + 1,
+          Body,
+          ContentLength: content.length,
+        }),
+      ),
     );
     etags[part] = ETag;
   }

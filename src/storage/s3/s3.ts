@@ -9,7 +9,7 @@ import type {
 import { hasCode, LifeboatError } from '../../core/errors.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type { ContentFacts, Storage } from '../storage.ts';
-import { joined, readBody } from './body.ts';
+import { joined, pacedBody, readBody } from './body.ts';
 import { connectS3, noteHash } from './client.ts';
 import { s3CodeOf, s3Failure, statusOf } from './errors.ts';
 import { abortUploads, listUnfinishedUploads, uploadInParts } from './multipart.ts';
@@ -71,16 +71,26 @@ export function s3Storage(settings: S3Settings): Storage {
     await doing(`write ${key}`, async () => {
       if (body.length > settings.multipartFromBytes) {
         await uploadInParts(
-          { connection, start: { ...place, ...properties }, perPart: { ...payer, ...customerKey } },
+          {
+            connection,
+            start: { ...place, ...properties },
+            perPart: { ...payer, ...customerKey },
+            pacer: settings.upload,
+          },
           body,
         );
         return;
       }
       const hash = sha256 ?? createHash('sha256').update(body).digest('hex');
-      noteHash(body, hash);
-      const checksum = { ChecksumSHA256: Buffer.from(hash, 'hex').toString('base64') };
+      const Body = settings.upload ? pacedBody(body, settings.upload) : body;
+      noteHash(Body, hash);
+      const content = {
+        Body,
+        ContentLength: body.length,
+        ChecksumSHA256: Buffer.from(hash, 'hex').toString('base64'),
+      };
       await connection.send((client, sdk) =>
-        client.send(new sdk.PutObjectCommand({ ...place, ...properties, ...checksum, Body: body })),
+        client.send(new sdk.PutObjectCommand({ ...place, ...properties, ...content })),
       );
     });
   }
@@ -91,7 +101,7 @@ export function s3Storage(settings: S3Settings): Storage {
     );
     if (!Body || ContentLength === undefined)
       throw new LifeboatError('storage-failed', `${location} answered without saying how much it sends`);
-    return readBody(Body as Readable, ContentLength);
+    return readBody(Body as Readable, ContentLength, settings.download);
   }
 
   async function load(

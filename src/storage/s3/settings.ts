@@ -1,3 +1,4 @@
+import type { Pacer } from '../pacer.ts';
 import type { S3Place } from './location.ts';
 
 /** Classes whose objects must be brought back before they can be read, so only packs of file content go there. */
@@ -48,6 +49,11 @@ export interface S3Settings extends S3Place {
   readonly multipartFromBytes: number;
   /** Object Lock for what is saved under a key; null: none. Locks of the repository never get one. */
   readonly retention: ((key: string) => Retention | null) | null;
+  /** null: as fast as the network. */
+  readonly upload: Pacer | null;
+  readonly download: Pacer | null;
+  /** Told of each request that is sent, by its name in S3's API, such as `PutObject`: for what it costs. */
+  readonly onRequest: ((operation: string) => void) | null;
 }
 
 export const s3Defaults = {
@@ -65,6 +71,9 @@ export const s3Defaults = {
   userAgent: 'lifeboat',
   multipartFromBytes: 64 * 1024 * 1024,
   retention: null,
+  upload: null,
+  download: null,
+  onRequest: null,
 } as const satisfies Partial<S3Settings>;
 
 /**

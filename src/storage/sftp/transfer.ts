@@ -1,0 +1,93 @@
+import { type SftpSession, sftpStatus, statusOf } from './session.ts';
+
+/** Reading and writing whole ranges with many requests under way, so that the way to the server costs no time. */
+
+/** Bytes of one transfer that are under way at most. */
+const underWayBytesMax = 8 * 1024 * 1024;
+
+/** Runs a task for each item, as many at once as may be under way. @throws the first failure, once all have ended. */
+async function inFlight<T>(
+  items: Iterable<T>,
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const iterator = items[Symbol.iterator]();
+  let failed = false;
+  const worker = async (): Promise<void> => {
+    for (let next = iterator.next(); !next.done && !failed; next = iterator.next()) {
+      try {
+        await work(next.value);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  const results = await Promise.allSettled(Array.from({ length: atOnce }, worker));
+  const failure = results.find(({ status }) => status === 'rejected');
+  if (failure) throw (failure as PromiseRejectedResult).reason;
+}
+
+/** Fills the buffer from a position of the file; resolves to the bytes that there were. */
+export async function readInto(
+  session: SftpSession,
+  handle: Buffer,
+  into: Buffer,
+  position: number,
+): Promise<number> {
+  const chunkBytes = session.readBytesMax;
+  let end = into.length;
+  await inFlight(steps(into.length, chunkBytes), Math.ceil(underWayBytesMax / chunkBytes), async (start) => {
+    let done = start;
+    const stop = Math.min(start + chunkBytes, into.length);
+    while (done < stop && done < end) {
+      const count = await readSome(session, handle, into.subarray(done, stop), position + done);
+      if (count === 0) end = Math.min(end, done);
+      done += count;
+    }
+  });
+  return end;
+}
+
+async function readSome(
+  session: SftpSession,
+  handle: Buffer,
+  into: Buffer,
+  position: number,
+): Promise<number> {
+  try {
+    return await session.read(handle, into, position);
+  } catch (error) {
+    if (statusOf(error) === sftpStatus.endOfFile) return 0;
+    throw error;
+  }
+}
+
+export async function writeAll(
+  session: SftpSession,
+  handle: Buffer,
+  parts: readonly Uint8Array[],
+): Promise<void> {
+  const chunkBytes = session.writeBytesMax;
+  await inFlight(pieces(parts, chunkBytes), Math.ceil(underWayBytesMax / chunkBytes), ({ bytes, position }) =>
+    session.write(handle, bytes, position),
+  );
+}
+
+function* steps(length: number, step: number): Generator<number> {
+  for (let start = 0; start < length; start += step) yield start;
+}
+
+function* pieces(
+  parts: readonly Uint8Array[],
+  chunkBytes: number,
+): Generator<{ bytes: Uint8Array; position: number }> {
+  let position = 0;
+  for (const part of parts) {
+    for (const start of steps(part.length, chunkBytes)) {
+      const bytes = part.subarray(start, start + chunkBytes);
+      yield { bytes, position };
+      position += bytes.length;
+    }
+  }
+}
