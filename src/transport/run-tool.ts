@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type ErrorCode, errnoOf, LifeboatError, messageOf } from '../core/errors.ts';
+import { launchAs, type RunAccount } from './run-as.ts';
 
 /**
  * Runs programs of others, such as a database's own tools. Arguments and environment are never repeated in errors;
@@ -14,8 +15,8 @@ export interface ToolCommand {
   /** On top of this process's environment, which passes without its `PG…` and `LIFEBOAT_…` variables. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Runs as another account. */
-  readonly account?: { readonly uid: number; readonly gid: number };
+  /** Runs as another account, with all of its groups. */
+  readonly account?: RunAccount;
   /** Bytes for its standard input; where absent that is empty. */
   readonly input?: string | Uint8Array | AsyncIterable<Uint8Array>;
   /** Aborting ends the program. */
@@ -86,13 +87,16 @@ interface Running {
 
 function start(command: ToolCommand): Running {
   if (command.signal?.aborted) throw new LifeboatError('cancelled', `${command.program} was not started`);
+  const { program, args, account } = command.account
+    ? launchAs(command.program, command.args, command.account)
+    : { ...command, account: null };
   const launch = () => {
     try {
-      return spawn(command.program, [...command.args], {
+      return spawn(program, [...args], {
         stdio: ['pipe', 'pipe', 'pipe'],
         env: environment(command.env),
         ...(command.cwd !== undefined && { cwd: command.cwd }),
-        ...command.account,
+        ...account,
       });
     } catch (error) {
       throw cannotRun(command, error);
