@@ -61,7 +61,7 @@ function printTimeline(output: Output, timeline: TimedTimeline, span: Span | nul
     const count = plural(backups.length, 'backup');
     const begin = startMs === null ? 'its beginning' : earliest(startMs);
     output.line(
-      startLsn === endLsn
+      startLsn === endLsn && endMs === startMs
         ? `    only ${begin}  (LSN ${startLsn}, ${count})`
         : `    from ${begin} to ${latest(endMs)}  (LSN ${startLsn} to ${endLsn}, ${count})`,
     );

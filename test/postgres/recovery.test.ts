@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LifeboatError } from '../../src/core/errors.ts';
+import { formatLsn, parseSegmentName, segmentStart } from '../../src/model/wal.ts';
+import { createWalScanner } from '../../src/sources/postgres/wal/scanner.ts';
 import { type Cluster, createCluster } from './cluster.ts';
 import { missingServer } from './programs.ts';
-import { createRecoverySite, type RecoverySite } from './recovery-site.ts';
+import { createRecoverySite, type RecoverySite, segmentBytes } from './recovery-site.ts';
 
 /** Rows of the table `t` in a cluster that was recovered without being started by the recovery. */
 async function startedAgain(data: string, server: 'debian' | 'newest' = 'debian'): Promise<Cluster> {
@@ -34,6 +36,15 @@ describe('a recovery', { skip: missingServer('debian') }, () => {
       await cluster.sql(`select pg_create_restore_point('after${n}')`);
       await site.ship();
     }
+    const archive = join(site.folder, 'archive');
+    const name = readdirSync(archive).sort().at(-1)!;
+    const start = segmentStart(parseSegmentName(name, segmentBytes)!, segmentBytes);
+    const scanner = createWalScanner({ segmentBytes });
+    scanner.feed(start, readFileSync(join(archive, name)));
+    facts.last = formatLsn(scanner.lastRecord!);
+    facts.inLast = formatLsn(scanner.lastRecord! + 8n);
+    facts.end = formatLsn(start + BigInt(segmentBytes));
+    facts.beyond = formatLsn(start + BigInt(segmentBytes) + 8n);
     // What is restored has the same port.
     await cluster.stop();
   });
@@ -60,6 +71,9 @@ describe('a recovery', { skip: missingServer('debian') }, () => {
     ['to a time', () => `${facts.time3}`, {}, '1,2,3'],
     ['to a time before anything changed', () => `${facts.early}`, {}, '1'],
     ['to an LSN', () => `lsn:${facts.lsn2}`, {}, '1,2'],
+    ['to the LSN of the last record', () => `lsn:${facts.last}`, {}, all],
+    ['to an LSN amid the last record', () => `lsn:${facts.inLast}`, {}, all],
+    ['to the LSN at which the log ends', () => `lsn:${facts.end}`, {}, all],
     ['to a transaction', () => `xid:${facts.xid3}`, {}, '1,2,3'],
     ['to just before a transaction', () => `xid:${facts.xid3}`, { inclusive: false }, '1,2'],
     ['to a named restore point', () => 'name:after2', {}, '1,2'],
@@ -92,6 +106,9 @@ describe('a recovery', { skip: missingServer('debian') }, () => {
 
   test('to an LSN that the log does not reach is refused', () =>
     refused('lsn:FF/0', 'recovery-target-unreachable', /is missing/));
+
+  test('to an LSN just behind the end of the log is refused', () =>
+    refused(`lsn:${facts.beyond}`, 'recovery-target-unreachable', /is missing.*--to lsn:/));
 
   test('to a transaction that never was is refused', () =>
     refused('xid:4000000', 'recovery-target-unreachable', /not in the log from/));

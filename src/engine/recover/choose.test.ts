@@ -44,7 +44,7 @@ const clock: LogReader = {
     return first < end ? first + 1n : null;
   },
   completeUntilMs: async ({ end }) => Number(end) * 1000 - 500,
-  recordsEnd: async ({ end }) => end,
+  recordFrom: async ({ end }, lsn) => lsn < end,
   lastCommitMs: async ({ end }) => Number(end - 1n) * 1000,
   async find({ start, end }, mark) {
     const at = mark.kind === 'xid' ? mark.xid : BigInt(mark.name);

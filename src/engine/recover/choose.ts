@@ -201,9 +201,8 @@ async function toLsn(
   }
   // PostgreSQL stops at the first record that begins at the target or later, and fails where there is none.
   const near = end - target.lsn < 2n * BigInt(view.segmentBytes);
-  const recordsEnd =
-    near && end > backup.stop ? await reader.recordsEnd({ legs: way.legs, start: backup.stop, end }) : end;
-  const atEnd = recordsEnd <= target.lsn;
+  const stretch = { legs: way.legs, start: backup.stop, end };
+  const atEnd = near && (target.lsn === end || !(await reader.recordFrom(stretch, target.lsn)));
   if (atEnd) demandLastLeg(way, backup, end, target);
   return {
     backup,
@@ -213,7 +212,9 @@ async function toLsn(
     walLimit: end,
     ends: atEnd ? 'end-of-log' : 'target',
     endIsTarget: atEnd,
-    notes: atEnd ? ['the log that is held ends at this LSN: all of it is replayed'] : [],
+    notes: atEnd
+      ? ['no record of the log that is held begins at this LSN or later: all of it is replayed']
+      : [],
   };
 }
 

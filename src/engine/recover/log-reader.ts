@@ -14,7 +14,6 @@ import { legAt } from './timelines.ts';
 /** Answers questions about the log by reading pieces of the journal. */
 
 const pageBytes = 8192n;
-const pageHeaderBytesMax = 40n;
 /** Times are milliseconds with a fraction: a number holds them to a quarter of a microsecond. */
 const slackUs = 1n;
 
@@ -145,24 +144,21 @@ export function createLogReader(log: ClusterLog): LogReader {
       return latest;
     },
 
-    async recordsEnd(stretch) {
+    async recordFrom(stretch, lsn) {
       const scanner = createWalScanner({ segmentBytes });
       const unit = BigInt(segmentBytes);
       const last = (stretch.end - 1n) / unit;
-      // A record may begin in the segment before.
-      const first = last * unit > stretch.start ? last - 1n : last;
+      // A record that ends in the last segment may begin in the one before.
+      const wanted = lsn / unit < last ? lsn / unit : last - 1n;
+      const first = wanted * unit > stretch.start ? wanted : stretch.start / unit;
       for (let number = first; number <= last; number++) {
-        if ((number + 1n) * unit <= stretch.start) continue;
         const from = stretch.start > number * unit ? scanStart(log, stretch) : number * unit;
         const needFrom = Number(from - number * unit);
-        const { bytes } = await composeUnit(log, stretch.legs, number, stretch.end, null, needFrom);
-        scanner.feed(from, bytes.subarray(needFrom));
+        const { bytes, end } = await composeUnit(log, stretch.legs, number, stretch.end, null, needFrom);
+        scanner.feed(from, bytes.subarray(needFrom, end));
+        if (scanner.lastRecord !== null && scanner.lastRecord >= lsn) return true;
       }
-      const { stopped } = scanner;
-      if (!stopped || stopped.lsn > stretch.end) return stretch.end;
-      // At the beginning of a page its header comes first.
-      const inPage = stopped.lsn % pageBytes;
-      return inPage <= pageHeaderBytesMax ? stopped.lsn - inPage : stopped.lsn;
+      return false;
     },
 
     async lastCommitMs(stretch) {

@@ -46,8 +46,8 @@ export interface LogReader {
    * 1970; null where it was not told.
    */
   completeUntilMs(stretch: Stretch): Promise<number | null>;
-  /** Where the last whole record of the stretch ends. */
-  recordsEnd(stretch: Stretch): Promise<Lsn>;
+  /** Whether a whole record of the stretch begins at `lsn` or later. Reads all of it from there on. */
+  recordFrom(stretch: Stretch, lsn: Lsn): Promise<boolean>;
   /** The time of the last commit or abort of the stretch; null where it has none. */
   lastCommitMs(stretch: Stretch): Promise<number | null>;
   /** The first such mark of the stretch. Reads all of it up to there. */

@@ -28,6 +28,8 @@ export interface WalScanner {
   readonly stopped: { readonly lsn: Lsn; readonly reason: string } | null;
   /** Behind the last record that was read to its end; null where there was none since reading began anew. */
   readonly recordsEnd: Lsn | null;
+  /** The beginning of the last record that was read from its beginning to its end; null where there was none. */
+  readonly lastRecord: Lsn | null;
 }
 
 /** MaxAllocSize: no record is larger (XLogRecordMaxSize). */
@@ -70,6 +72,7 @@ export function createWalScanner(options: {
   let collectedFill = 0;
   let previousStart = none;
   let recordsEnd = none;
+  let lastRecord = none;
   let marks: WalMark[] = [];
 
   const stop = (reason: string): void => {
@@ -104,6 +107,7 @@ export function createWalScanner(options: {
       if (mark) marks.push({ ...mark, lsn: BigInt(recordStart), endLsn: BigInt(end) });
     }
     previousStart = recordStart;
+    lastRecord = recordStart;
     recordStart = none;
     if (switching) {
       switching = false;
@@ -191,6 +195,7 @@ export function createWalScanner(options: {
     }
     if (next > at) {
       previousStart = before;
+      lastRecord = before;
       recordsEnd = offset + next;
     }
     return next;
@@ -202,6 +207,7 @@ export function createWalScanner(options: {
       position = start;
       stopped = null;
       recordsEnd = none;
+      lastRecord = none;
       restartAt(start % blockBytes === 0 ? start : start + blockBytes - (start % blockBytes));
     }
     marks = [];
@@ -269,6 +275,9 @@ export function createWalScanner(options: {
     },
     get recordsEnd() {
       return recordsEnd === none ? null : BigInt(recordsEnd);
+    },
+    get lastRecord() {
+      return lastRecord === none ? null : BigInt(lastRecord);
     },
   };
 }
