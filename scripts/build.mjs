@@ -80,6 +80,8 @@ async function bundlePrograms(version) {
       js: "import{createRequire as requireFor}from'node:module';const require=requireFor(import.meta.url);",
     },
     logLevel: 'warning',
+    // ssh2 asks for native modules of its own and does without them.
+    external: ['*.node', 'cpu-features'],
     define: { LIFEBOAT_BUNDLED: 'true', LIFEBOAT_VERSION: JSON.stringify(version) },
   });
   await bundling.catch(() => {

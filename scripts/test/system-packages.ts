@@ -16,6 +16,7 @@ export const systemPackages: readonly SystemPackage[] = [
   { name: 'acl', command: 'setfacl' },
   { name: 'attr', command: 'setfattr' },
   { name: 'strace', command: 'strace' },
+  { name: 'openssh-server', command: 'sshd' },
   { name: 'postgresql', command: 'pg_ctlcluster' },
   { name: 'pgbackrest', command: 'pgbackrest' },
 ];
@@ -32,7 +33,8 @@ function isExecutable(path: string): boolean {
 
 /** Whether a command is somewhere in PATH. */
 export function hasCommand(command: string): boolean {
-  const folders = (process.env.PATH ?? '').split(delimiter);
+  // Programs of the system stand where PATH of an ordinary user may not lead.
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'];
   return folders.some((folder) => folder !== '' && isExecutable(join(folder, command)));
 }
 
