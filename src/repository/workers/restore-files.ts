@@ -2,8 +2,9 @@ import { closeSync, constants, fchmodSync, fchownSync, ftruncateSync, openSync, 
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
 import { idOfBytes } from '../../model/id.ts';
 import { createBlobDecoder } from '../blob-decoder.ts';
-import type { Sealer } from '../crypto.ts';
+import { type Sealer, sealOverheadBytes } from '../crypto.ts';
 import { bindFileTimes, type SetFileTimes } from './file-times.ts';
+import { createGatheredWrites, gatheredBytesMax } from './gathered-writes.ts';
 import { type RestoreInput, type RestoreOutput, type RestoreProblem, restoreFlags } from './protocol.ts';
 import { eachSealedBlob } from './transfer.ts';
 
@@ -56,6 +57,8 @@ export interface FileRestorer {
   close(): void;
 }
 
+type WriteParts = Parameters<typeof createGatheredWrites>[0];
+
 interface SealedPlace {
   readonly blob: number;
   readonly offset: number;
@@ -69,6 +72,11 @@ export function createFileRestorer(
 ): FileRestorer {
   let decoder: ReturnType<typeof createBlobDecoder> | undefined;
   let setTimes: SetFileTimes | null | undefined;
+  /** Where gathered bytes go: to the files of the job that runs. */
+  let takeGathered: WriteParts = () => undefined;
+  const gathered = createGatheredWrites((file, bytes, position, parts) =>
+    takeGathered(file, bytes, position, parts),
+  );
   /** Descriptors by file number, least recently used first. */
   const held = new Map<number, number>();
 
@@ -158,31 +166,46 @@ export function createFileRestorer(
       }
     };
 
-    function write(blob: number, plaintext: Uint8Array): void {
-      for (let place = placesFrom[blob]!; place < placesFrom[blob + 1]!; place++) {
-        const file = placeFiles[place]!;
-        try {
-          if (!failed[file]) {
-            const store = flags[file]! & restoreFlags.sparse ? writeSparse : writeFully;
-            store(descriptor(file), plaintext, placeOffsets[place]!);
-            progress(plaintext.length);
-          }
-        } catch (error) {
-          fail(file, error);
+    function write(file: number, bytes: Uint8Array, position: number, parts: number): void {
+      try {
+        if (!failed[file]) {
+          const store = flags[file]! & restoreFlags.sparse ? writeSparse : writeFully;
+          store(descriptor(file), bytes, position);
+          progress(bytes.length);
         }
-        finishPlace(file);
+      } catch (error) {
+        fail(file, error);
       }
+      for (let part = 0; part < parts; part++) finishPlace(file);
+    }
+    takeGathered = write;
+
+    /** Puts a blob into all its places; the first one waits for its neighbours where the blob is small. */
+    function place(blob: number, sealed: Uint8Array): void {
+      const id = input.ids.subarray(blob * 32, blob * 32 + 32);
+      const uncompressedLength = input.uncompressedLengths[blob]!;
+      const expected = uncompressedLength || sealed.length - sealOverheadBytes;
+      let at = placesFrom[blob]!;
+      let plaintext: Uint8Array;
+      if (expected < 0 || expected > gatheredBytesMax) {
+        plaintext = decoder!.decode({ id: idOfBytes(id), uncompressedLength }, sealed);
+      } else {
+        const room = gathered.room(expected);
+        const length = decoder!.decodeInto(id, uncompressedLength, sealed, room);
+        plaintext = room.subarray(0, length);
+        const file = placeFiles[at]!;
+        gathered.add(file, placeOffsets[at]!, length);
+        if (placesLeft[file] === 1) gathered.flush();
+        at++;
+      }
+      for (; at < placesFrom[blob + 1]!; at++) write(placeFiles[at]!, plaintext, placeOffsets[at]!, 1);
     }
 
-    function decode(blob: number, sealed: Uint8Array | null): Uint8Array {
-      const id = idOfBytes(input.ids.subarray(blob * 32, blob * 32 + 32));
-      if (!sealed)
-        throw new LifeboatError(
-          'repository-damaged',
-          `pack ${input.packName} is too short to hold blob ${id}`,
-        );
-      return decoder!.decode({ id, uncompressedLength: input.uncompressedLengths[blob]! }, sealed);
-    }
+    const tooShort = (blob: number): LifeboatError =>
+      new LifeboatError(
+        'repository-damaged',
+        `pack ${input.packName} is too short to hold blob ${idOfBytes(input.ids.subarray(blob * 32))}`,
+      );
 
     const wanted: SealedPlace[] = [];
     for (let blob = 0; blob < input.offsets.length; blob++)
@@ -190,20 +213,20 @@ export function createFileRestorer(
     try {
       eachSealedBlob(input.source, wanted, ({ blob }, sealed) => {
         if (Atomics.load(control, 0) !== 0) throw new LifeboatError('cancelled', 'the restore was cancelled');
-        let plaintext: Uint8Array;
         try {
-          plaintext = decode(blob, sealed);
+          if (!sealed) throw tooShort(blob);
+          place(blob, sealed);
         } catch (error) {
-          for (let place = placesFrom[blob]!; place < placesFrom[blob + 1]!; place++) {
-            fail(placeFiles[place]!, error);
-            finishPlace(placeFiles[place]!);
+          for (let at = placesFrom[blob]!; at < placesFrom[blob + 1]!; at++) {
+            fail(placeFiles[at]!, error);
+            finishPlace(placeFiles[at]!);
           }
-          return;
         }
-        write(blob, plaintext);
       });
+      gathered.flush();
     } catch (error) {
       if (error instanceof LifeboatError && error.code === 'cancelled') throw error;
+      gathered.flush();
       // The pack itself cannot be read: that is the fate of every file that still waits for parts of it.
       const why = new LifeboatError(
         'repository-damaged',
@@ -211,6 +234,7 @@ export function createFileRestorer(
       );
       for (let file = 0; file < paths.length; file++) if (placesLeft[file]! > 0) fail(file, why);
     } finally {
+      gathered.drop();
       for (const fd of whole) if (fd >= 0) closeSync(fd);
       if (Atomics.load(control, 0) !== 0) close();
     }
