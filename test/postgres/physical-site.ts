@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readManifest } from '../../src/engine/look/read-manifest.ts';
+import type { Id } from '../../src/model/id.ts';
 import type { BackupType, PhysicalManifest } from '../../src/model/postgres-manifest.ts';
 import { anySnapshot } from '../../src/policy/snapshot-selection.ts';
 import { openBlobReader } from '../../src/repository/blob-reader.ts';
@@ -54,10 +56,14 @@ export async function lastManifest(
   }
 }
 
+const slowMs = 15;
+
 export type TakeOptions = Partial<Omit<PhysicalBackupOptions, 'type'>> & {
   readonly url?: string;
   /** Once the copy has begun, before the first file is read. */
   readonly begun?: () => Promise<void>;
+  /** Is done beside the copy, which is slowed down until it has ended. */
+  readonly beside?: () => Promise<void>;
 };
 
 /** Takes a backup that goes on from the last one in the repository, unless it is full. */
@@ -66,10 +72,10 @@ export async function take(
   cluster: Pick<Cluster, 'url'>,
   way: 'auto' | 'local' | 'remote',
   type: BackupType = 'full',
-  { url, begun, ...more }: TakeOptions = {},
+  { url, begun, beside, ...more }: TakeOptions = {},
 ): Promise<Taken> {
   const last = await lastManifest(repository);
-  const comparedWith = type === 'full' ? null : last;
+  const comparedWith = more.comparedWith ?? (type === 'full' ? null : last);
   const warnings: string[] = [];
   const source = createPhysicalSource({
     source: 'app-db',
@@ -77,21 +83,31 @@ export async function take(
     way,
     dataDirectory: null,
     type,
-    comparedWith,
     previous: last?.manifest ?? null,
     archiving: null,
     signal: new AbortController().signal,
     ...more,
+    comparedWith,
   });
   const entries: typeof source = {
     ...source,
     async *entries(given) {
-      let isBegun = false;
+      let working: Promise<void> | null = null;
+      let isDone = !beside;
       for await (const entry of source.entries(given)) {
-        if (!isBegun) await begun?.();
-        isBegun = true;
+        if (!working) {
+          await begun?.();
+          working = (beside?.() ?? Promise.resolve()).finally(() => {
+            isDone = true;
+          });
+          working.catch(() => undefined); // awaited below
+        }
+        // Not held up altogether: statements may wait for the process that sends the copy.
+        if (!isDone) await sleep(slowMs);
         yield entry;
       }
+      assert.ok(isDone, 'the copy ended before all was done beside it');
+      await working;
     },
   };
   const report = await backUp(repository, '', {
@@ -153,4 +169,24 @@ export async function startRestored(
     throw error;
   }
   return { ...started, destroy };
+}
+
+/** What a snapshot's files hold: paths below the source, each with the blobs of its content. */
+export async function contentsOf(repository: Repository, id: string): Promise<Map<string, string>> {
+  const { snapshots } = await listSnapshots(repository);
+  const reader = openBlobReader(repository, await loadIndex(repository));
+  const contents = new Map<string, string>();
+  const visit = async (tree: Id, path: string): Promise<void> => {
+    for (const node of await reader.loadTree(tree)) {
+      const child = `${path}/${node.name}`;
+      if (node.subtree) await visit(node.subtree, child);
+      else if (node.type === 'file') contents.set(child, (node.content ?? []).join(' '));
+    }
+  };
+  try {
+    await visit(snapshots.find((snapshot) => snapshot.id === id)!.tree!, '');
+  } finally {
+    reader.close();
+  }
+  return contents;
 }
