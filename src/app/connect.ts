@@ -7,19 +7,83 @@ import {
   type Repository,
 } from '../repository/repository.ts';
 import { withoutWrites } from '../storage/dry-run.ts';
+import { withLimits } from '../storage/layers/limit.ts';
+import { type RetryOptions, withRetry } from '../storage/layers/retry.ts';
+import { withWatchdog } from '../storage/layers/watchdog.ts';
 import { localStorage } from '../storage/local/local.ts';
+import { createPacer } from '../storage/pacer.ts';
+import { s3Storage } from '../storage/s3/s3.ts';
 import type { Storage } from '../storage/storage.ts';
-import { schemeOf, schemeRefusal } from './location.ts';
+import { isLocal, schemeOf, schemeRefusal } from './location.ts';
+import { type Pacers, s3Opening } from './s3-settings.ts';
+import { plainAccess, type StorageAccess } from './storage-access.ts';
 
-/** The storage at a location as restic writes it: a path, or `local:` and a path. @throws LifeboatError `usage`. */
-export function storageAt(location: string): Storage {
+/** A storage, and how it is to be tried again; null where it is not. */
+interface Opened {
+  readonly storage: Storage;
+  readonly tries: RetryOptions | null;
+}
+
+type Driver = (location: string, access: StorageAccess, pacers: Pacers) => Opened;
+
+/** By the scheme of their locations; folders have none, or `local:`. */
+const drivers: Readonly<Record<string, Driver>> = {
+  local(location, _access, { upload, download }) {
+    const path = location.replace(/^local:/, '');
+    const storage = localStorage(path);
+    return { storage: upload || download ? withLimits(storage, { upload, download }) : storage, tries: null };
+  },
+  s3(location, access, pacers) {
+    const { settings, tries } = s3Opening(location, access, pacers);
+    return { storage: s3Storage(settings), tries };
+  },
+};
+
+/** What looks like an unknown scheme is the name of a folder. */
+function driverOf(scheme: string): Driver {
+  return (Object.hasOwn(drivers, scheme) ? drivers[scheme] : undefined) ?? drivers.local!;
+}
+
+/** One limit for all repositories of a run. */
+const pacersByAccess = new WeakMap<StorageAccess, Pacers>();
+
+function pacersOf(access: StorageAccess): Pacers {
+  const { uploadBytesPerSecond: up, downloadBytesPerSecond: down } = access;
+  if (access.shares) return pacersOf(access.shares);
+  const known = pacersByAccess.get(access);
+  if (known) return known;
+  const made = { upload: up ? createPacer(up) : null, download: down ? createPacer(down) : null };
+  pacersByAccess.set(access, made);
+  return made;
+}
+
+/** A connection that is slower counts as stuck; where the user slows it down, it may be slower than that. */
+const bytesPerSecondMin = 16 * 1024;
+
+/**
+ * The storage at a location as restic writes it, with the layers around it that its kind needs.
+ *
+ * @throws LifeboatError `usage`, `storage-credentials`, `secret-missing`.
+ */
+export function storageAt(location: string, access: StorageAccess = plainAccess()): Storage {
   const refusal = schemeRefusal(location);
   if (refusal) {
     throw new LifeboatError('usage', refusal, {
       hint: 'use a repository on a local or mounted folder, and copy it from there',
     });
   }
-  return localStorage(schemeOf(location) === 'local' ? location.slice('local:'.length) : location);
+  const driver = driverOf(schemeOf(location) ?? 'local');
+  const { storage, tries } = driver(location, access, pacersOf(access));
+  if (tries === null) return storage;
+  const { stuckMs, uploadBytesPerSecond: up, downloadBytesPerSecond: down, signal, onRetry } = access;
+  const slowest = Math.min(up ?? Number.POSITIVE_INFINITY, down ?? Number.POSITIVE_INFINITY);
+  const share = slowest / (2 * storage.connections);
+  const watched = withWatchdog(storage, { stuckMs, bytesPerSecondMin: Math.min(bytesPerSecondMin, share) });
+  return withRetry(withLimits(watched, { connections: storage.connections }), {
+    ...tries,
+    signal,
+    ...(onRetry && { onRetry }),
+  });
 }
 
 export interface OpenOptions {
@@ -27,17 +91,24 @@ export interface OpenOptions {
   readonly keyHint?: string | undefined;
   /** What is written or deleted goes nowhere: for dry runs. */
   readonly readOnly?: boolean;
+  /** How its storage is reached. */
+  readonly access?: StorageAccess;
 }
 
 /** @throws LifeboatError as `openRepository` of the room repository. */
 export function openAt(location: string, password: string, options: OpenOptions = {}): Promise<Repository> {
-  const storage = storageAt(location);
+  const storage = storageAt(location, options.access);
   return openRepository(options.readOnly ? withoutWrites(storage) : storage, password, options.keyHint);
 }
 
 /** @throws LifeboatError `repository-exists` and storage errors. */
-export function createAt(location: string, password: string, options: CreateOptions): Promise<Repository> {
-  return createRepository(storageAt(location), password, options);
+export function createAt(
+  location: string,
+  password: string,
+  options: CreateOptions,
+  access?: StorageAccess,
+): Promise<Repository> {
+  return createRepository(storageAt(location, access), password, options);
 }
 
 /**
@@ -45,10 +116,9 @@ export function createAt(location: string, password: string, options: CreateOpti
  * a guess for which no request is worth sending. False for remote ones.
  */
 export function looksNew(location: string): boolean {
-  const folder = storageAt(location).localPath('snapshots');
-  if (folder === null) return false;
+  if (!isLocal(location)) return false;
   try {
-    return readdirSync(folder).length === 0;
+    return readdirSync(storageAt(location).localPath('snapshots')!).length === 0;
   } catch {
     return false; // opening the repository meets the same trouble, and reports it
   }

@@ -1,5 +1,8 @@
+import { messageOf } from '../core/errors.ts';
+import { parseS3Location } from '../storage/s3/location.ts';
+
 /** Schemes of restic's locations that this version cannot reach; said plainly instead of taken for a path. */
-const schemesToCome = ['s3', 'sftp', 'rest', 'azure', 'gs', 'b2', 'swift', 'rclone'];
+const schemesToCome = ['sftp', 'rest', 'azure', 'gs', 'b2', 'swift', 'rclone'];
 
 /** `s3` of `s3:host/bucket`; null for a path. */
 export function schemeOf(location: string): string | null {
@@ -12,4 +15,20 @@ export function schemeRefusal(location: string): string | null {
   return scheme && schemesToCome.includes(scheme)
     ? `repositories at ${scheme}: locations are not supported by this version`
     : null;
+}
+
+/** Why a location on S3 is none, or null. */
+export function locationProblem(location: string): string | null {
+  try {
+    parseS3Location(location);
+    return null;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** Whether a location is a folder of this machine. */
+export function isLocal(location: string): boolean {
+  const scheme = schemeOf(location);
+  return scheme !== 's3' && schemeRefusal(location) === null;
 }

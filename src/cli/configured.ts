@@ -14,6 +14,7 @@ import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
 import type { GlobalOptions } from './global-options.ts';
 import { resolveRepositoryLocation } from './repository-location.ts';
+import { storageAccess } from './storage-access.ts';
 
 /** What commands take from the configuration file: repositories and sources by name, and secrets. */
 
@@ -96,12 +97,15 @@ export async function openConfigured(
   name: string,
   options: { readonly readOnly?: boolean } = {},
 ): Promise<Repository> {
-  const { location, password } = repositoryNamed(configuration, name);
-  return openAt(location, await configuredPassword(context, password), options);
+  const { location, options: storageOptions, password } = repositoryNamed(configuration, name);
+  const access = storageAccess(context, storageOptions);
+  return openAt(location, await configuredPassword(context, password), { ...options, access });
 }
 
 export interface LocatedRepository {
   readonly location: string;
+  /** Of its storage, as the configuration has them. */
+  readonly options: Readonly<Record<string, string>>;
   /** In the configuration; null for a location. */
   readonly name: string | null;
   /** The password that the configuration refers to, for when no option or variable gives one. */
@@ -129,7 +133,8 @@ export async function locateRepository(
   const name = given.repository || (names.length === 1 ? names[0]! : '');
   const found = configuration ? ownEntry(configuration.repositories, name) : undefined;
   if (found) {
-    return { location: found.location, name, configured: () => configuredPassword(context, found.password) };
+    const { location, options, password } = found;
+    return { location, options, name, configured: () => configuredPassword(context, password) };
   }
   if (given.repository || !configuration || names.length === 0)
     return plain(await resolveRepositoryLocation(given));
@@ -139,5 +144,5 @@ export async function locateRepository(
 }
 
 function plain(location: string): LocatedRepository {
-  return { location, name: null, configured: undefined };
+  return { location, options: {}, name: null, configured: undefined };
 }

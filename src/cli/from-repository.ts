@@ -5,6 +5,7 @@ import type { CommandContext } from './command.ts';
 import { locateRepository } from './configured.ts';
 import { flag, type OptionTable, text } from './options.ts';
 import { resolvePassword } from './password.ts';
+import { storageAccess } from './storage-access.ts';
 
 const both = (name: string): readonly string[] => [`LIFEBOAT_FROM_${name}`, `RESTIC_FROM_${name}`];
 
@@ -59,7 +60,7 @@ export async function openFromRepository(
     throw new LifeboatError('usage', 'no repository to copy from was given', {
       hint: 'give --from-repo LOCATION or --from-repository-file FILE, or set LIFEBOAT_FROM_REPOSITORY',
     });
-  const { location, configured } = await locateRepository({ repository, repositoryFile }, context);
+  const { location, options, configured } = await locateRepository({ repository, repositoryFile }, context);
   const password = await resolvePassword(
     {
       passwordFile: values.fromPasswordFile,
@@ -71,5 +72,8 @@ export async function openFromRepository(
     context,
     'enter password for source repository: ',
   );
-  return openAt(location, password, { keyHint: values.fromKeyHint });
+  return openAt(location, password, {
+    keyHint: values.fromKeyHint,
+    access: storageAccess(context, options),
+  });
 }

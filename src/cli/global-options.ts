@@ -1,7 +1,7 @@
 import { LifeboatError } from '../core/errors.ts';
-import { parseChoice, parseDurationMs, parseWholeNumber } from './option-values.ts';
+import { parseChoice, parseDurationMs, parseKeyValue, parseWholeNumber } from './option-values.ts';
 import type { OptionTable, OptionValues } from './options.ts';
-import { count, flag, text, value, valueOr } from './options.ts';
+import { count, flag, text, value, valueOr, values } from './options.ts';
 import type { ParsedArguments } from './parse-options.ts';
 import type { Verbosity } from './terminal.ts';
 
@@ -69,6 +69,45 @@ export const globalOptionTable = {
     env: both('COMPRESSION'),
     fallback: 'auto',
     parse: parseChoice('auto', 'off', 'fastest', 'better', 'max'),
+  }),
+  option: values({
+    short: 'o',
+    placeholder: 'KEY=VALUE',
+    help: 'set an option of the storage, such as s3.region=eu-west-1',
+    parse: parseKeyValue,
+  }),
+  'limit-upload': value({
+    placeholder: 'KIB',
+    help: 'upload at most this many KiB per second',
+    parse: parseWholeNumber(0, 2 ** 31),
+  }),
+  'limit-download': value({
+    placeholder: 'KIB',
+    help: 'download at most this many KiB per second',
+    parse: parseWholeNumber(0, 2 ** 31),
+  }),
+  cacert: values({
+    placeholder: 'FILE',
+    help: 'trust the authorities whose certificates are in this file instead of those of the system',
+    env: both('CACERT'),
+    parse: (given) => given,
+  }),
+  'tls-client-cert': text({
+    placeholder: 'FILE',
+    help: 'show the storage the certificate in this file, which holds its key as well',
+    env: both('TLS_CLIENT_CERT'),
+  }),
+  'insecure-tls': flag({ help: 'do not check the certificate of the storage (insecure)' }),
+  'http-user-agent': text({
+    placeholder: 'TEXT',
+    help: 'name this program so in requests to the storage',
+    env: both('HTTP_USER_AGENT'),
+  }),
+  'stuck-request-timeout': valueOr({
+    placeholder: 'DURATION',
+    help: 'send a request again that moved no byte for this long (default: 5m)',
+    fallback: 5 * 60_000,
+    parse: parseDurationMs,
   }),
   'pack-size': value({
     placeholder: 'MIB',

@@ -47,3 +47,11 @@ export function parsePercent(text: string): number {
   if (match === null) throw new Error('expected a percentage such as 5%');
   return Number(match[1]) / 100;
 }
+
+/** `key=value`; the key in lower case, as restic takes it. */
+export function parseKeyValue(text: string): readonly [key: string, value: string] {
+  const at = text.indexOf('=');
+  const key = text.slice(0, at).trim().toLowerCase();
+  if (at < 0 || key === '') throw new Error('expected KEY=VALUE');
+  return [key, text.slice(at + 1).trim()];
+}

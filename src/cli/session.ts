@@ -4,6 +4,7 @@ import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
 import { locateRepository } from './configured.ts';
 import { passwordVariables, resolvePassword } from './password.ts';
+import { storageAccess } from './storage-access.ts';
 
 /** What every command that works on a repository begins with: where it is, its password, its lock. */
 
@@ -11,12 +12,16 @@ type Context = Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'out
 
 /** @param dryRun open it so that nothing can be written. */
 export async function openSession(context: Context, dryRun = false): Promise<Repository> {
-  const { location, configured } = await locateRepository(context.global, context);
+  const { location, options, configured } = await locateRepository(context.global, context);
   const password = await resolvePassword(
     { ...context.global, variables: passwordVariables, configured },
     context,
   );
-  return openAt(location, password, { keyHint: context.global.keyHint, readOnly: dryRun });
+  return openAt(location, password, {
+    keyHint: context.global.keyHint,
+    readOnly: dryRun,
+    access: storageAccess(context, options),
+  });
 }
 
 export type LockMode = 'shared' | 'exclusive';

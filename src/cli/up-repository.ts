@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { createAt, openAt, storageAt } from '../app/connect.ts';
+import type { StorageAccess } from '../app/storage-access.ts';
 import { hasCode } from '../core/errors.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
 import { type LocatedRepository, locateRepository } from './configured.ts';
 import { type PasswordSources, passwordFromSources, passwordVariables, resolvePassword } from './password.ts';
 import { fileExists, writePrivateFile } from './private-file.ts';
+import { storageAccess } from './storage-access.ts';
 import { defaultRepository, generatePassword, keyFileOf } from './up-places.ts';
 
 export interface UpRepository {
@@ -24,7 +26,7 @@ type Context = Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'out
 async function locate(context: Context): Promise<LocatedRepository> {
   const { global, env } = context;
   if (global.repository || global.repositoryFile) return locateRepository(global, context);
-  return { location: defaultRepository(env), name: null, configured: undefined };
+  return { location: defaultRepository(env), options: {}, name: null, configured: undefined };
 }
 
 /** Says where the user keeps the password, without it. */
@@ -49,7 +51,8 @@ function keptPassword(keyFile: string): string | null {
  */
 export async function openOrCreate(context: Context): Promise<UpRepository> {
   const { global, env, output } = context;
-  const { location, configured } = await locate(context);
+  const { location, options: storageOptions, configured } = await locate(context);
+  const access = storageAccess(context, storageOptions);
   const keyFile = keyFileOf(location, env);
   const sources: PasswordSources = { ...global, variables: passwordVariables, configured };
   const given = await passwordFromSources(sources, context);
@@ -59,7 +62,7 @@ export async function openOrCreate(context: Context): Promise<UpRepository> {
   const theirs = { whereItIs: whereItIs(context, configured !== undefined) };
   const ours = (password: string): UpRepository['password'] => ({ generated: password, keyFile });
   const known = given ?? kept;
-  const options = { keyHint: global.keyHint };
+  const options = { keyHint: global.keyHint, access };
   if (known !== null) {
     const password = given === null ? ours(known) : theirs;
     try {
@@ -67,9 +70,9 @@ export async function openOrCreate(context: Context): Promise<UpRepository> {
     } catch (error) {
       if (!hasCode(error, 'repository-missing')) throw error;
     }
-    return { repository: await createAt(location, known, {}), location, created: true, password };
+    return { repository: await createAt(location, known, {}, access), location, created: true, password };
   }
-  if (await isThere(location)) {
+  if (await isThere(location, access)) {
     const typed = await resolvePassword(sources, context);
     return { repository: await openAt(location, typed, options), location, created: false, password: theirs };
   }
@@ -77,7 +80,7 @@ export async function openOrCreate(context: Context): Promise<UpRepository> {
   output.hide(generated);
   writePrivateFile(keyFile, `${generated}\n`);
   return {
-    repository: await createAt(location, generated, {}),
+    repository: await createAt(location, generated, {}, access),
     location,
     created: true,
     password: ours(generated),
@@ -85,6 +88,6 @@ export async function openOrCreate(context: Context): Promise<UpRepository> {
 }
 
 /** Whether a repository is at a location; tells without a password. */
-async function isThere(location: string): Promise<boolean> {
-  return (await storageAt(location).size('config')) !== null;
+async function isThere(location: string, access: StorageAccess): Promise<boolean> {
+  return (await storageAt(location, access).size('config')) !== null;
 }

@@ -6,6 +6,8 @@ export type SecretReference = string & { readonly __secret: true };
 export interface RepositoryConfiguration {
   /** As on the command line: a path, or a location with a scheme. */
   readonly location: string;
+  /** Options of its storage, as `-o` gives them: `s3.region`. */
+  readonly options: Readonly<Record<string, string>>;
   readonly password: SecretReference;
 }
 

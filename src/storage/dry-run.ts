@@ -7,5 +7,6 @@ export function withoutWrites(storage: Storage): Storage {
     create: async () => {},
     save: async () => {},
     remove: async () => {},
+    sweep: async () => 0,
   };
 }

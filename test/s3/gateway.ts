@@ -117,7 +117,7 @@ osd data = ${folder}/osd
 mgr data = ${folder}/mgr
 [client.rgw]
 rgw data = ${folder}/rgw
-rgw frontends = beast endpoint=127.0.0.1:${port}
+rgw frontends = beast endpoint=127.0.0.1:${port} tcp_nodelay=1
 rgw thread pool size = 64
 rgw rados pool pg num min = 4
 rgw crypt require ssl = false
@@ -171,7 +171,7 @@ async function secondGateway({ folder }: GatewayFacts): Promise<SecondGateway> {
   const endpoint = `http://127.0.0.1:${port}`;
   const data = join(folder, `rgw-${port}`);
   mkdirSync(data);
-  const settings = [`--rgw-frontends=beast endpoint=127.0.0.1:${port}`, `--rgw-data=${data}`];
+  const settings = [`--rgw-frontends=beast endpoint=127.0.0.1:${port} tcp_nodelay=1`, `--rgw-data=${data}`];
   let child: ReturnType<typeof spawn> | null = null;
   const gateway: SecondGateway = {
     endpoint,

@@ -43,7 +43,7 @@ describe('a configuration', () => {
   uploads: { type: files, paths: [a, /b, ~/c] }`,
     );
     assert.deepEqual(repositories, {
-      local: { location: '/etc/lifeboat/repo', password: 'file:/etc/lifeboat/repo.key' },
+      local: { location: '/etc/lifeboat/repo', options: {}, password: 'file:/etc/lifeboat/repo.key' },
     });
     assert.deepEqual(sources['app-db'], {
       type: 'postgres',
@@ -204,8 +204,18 @@ describe('a wrong configuration', () => {
     ],
     [
       'with storage that is to come',
-      'version: 1\nrepositories: { a: { s3: { bucket: x }, password: env:X }, b: { path: "sftp:host:/x", password: env:X } }',
-      ['2:22: repositories.a.s3: repositories at s3: locations are not supported by this version'],
+      'version: 1\nrepositories: { a: { azure: { container: x }, password: env:X }, b: { path: "sftp:host:/x", password: env:X } }',
+      ['2:22: repositories.a.azure: repositories at azure: locations are not supported by this version'],
+    ],
+    [
+      'with a bucket that is none',
+      'version: 1\nrepositories: { a: { s3: { bucket: x, prefix: ../y, endpoint: "https://me:secret@host" }, password: env:X } }',
+      ['2:63: repositories.a.s3.endpoint: expected a URL such as https://HOST:PORT, without credentials'],
+    ],
+    [
+      'with both a path and a bucket',
+      'version: 1\nrepositories: { a: { s3: { bucket: x }, path: y, password: env:X } }',
+      ['2:17: repositories.a: expected either path or s3'],
     ],
     [
       'with a location that is to come',

@@ -69,20 +69,82 @@ const namesOrOne = (description: string) => {
   return z.union([name(), z.array(name(), wanted).min(1, wanted)], wanted).meta({ description });
 };
 
-const repository = mapping(
-  'Where backups rest.',
+const wholeFrom = (min: number) => {
+  const wanted = expected(`a whole number of at least ${min}`);
+  return z.int(wanted).min(min, wanted);
+};
+
+const s3 = mapping(
+  'A bucket on S3, or on any server that speaks its protocol. Credentials come from the environment or a profile.',
   {
-    path: text('the path of a folder').meta({
-      description: 'Folder of the repository; a relative path begins at the configuration file.',
-      examples: ['/var/lib/lifeboat/repo'],
+    bucket: text('the name of a bucket').meta({ description: 'Name of the bucket.' }),
+    prefix: text('the beginning of all keys').optional().meta({
+      description: 'Where in the bucket the repository lies; without it at its root.',
     }),
+    endpoint: z
+      .string(expected('a URL'))
+      .regex(/^https?:\/\/[^\s/@]+\/?$/, expected('a URL such as https://HOST:PORT, without credentials'))
+      .optional()
+      .meta({ description: 'The server; without it AWS.', examples: ['https://s3.example.org'] }),
+    region: text('the name of a region').optional().meta({ description: 'Where the bucket is.' }),
+    profile: text('the name of a profile').optional().meta({
+      description:
+        'Profile of ~/.aws with the credentials; without it the environment, then the default one.',
+    }),
+    'storage-class': text('a storage class')
+      .optional()
+      .meta({
+        description: 'Class of new objects; in GLACIER and DEEP_ARCHIVE only packs of file content.',
+        examples: ['STANDARD_IA'],
+      }),
+    sse: choice('AES256', 'aws:kms').optional().meta({
+      description: 'Encryption by the server, besides that of the repository.',
+    }),
+    'sse-kms-key': text('the ID of a key')
+      .optional()
+      .meta({ description: 'Key for aws:kms; without it that of the account.' }),
+    'sse-c-key': z
+      .string(expected('env:NAME or file:PATH'))
+      .regex(/^(?:env|file):.+/, expected('env:NAME or file:PATH, never the key itself'))
+      .optional()
+      .meta({ description: 'Key of 32 bytes (or their base64) that goes along with each request.' }),
+    'bucket-lookup': choice('auto', 'dns', 'path').optional().meta({
+      description:
+        'Where the name of the bucket stands: in the name of the host, or in the path; auto: dns for AWS.',
+    }),
+    connections: wholeFrom(1).optional().meta({ description: 'Requests at once; 5 without it.' }),
+    'requester-pays': truth()
+      .optional()
+      .meta({ description: 'The account of the credentials pays for the requests.' }),
+  },
+);
+
+const repository = mapping(
+  'Where backups rest: a path, or s3.',
+  {
+    path: text('the path of a folder')
+      .optional()
+      .meta({
+        description:
+          'Folder of the repository, or a location with a scheme; a relative path begins at the configuration file.',
+        examples: ['/var/lib/lifeboat/repo', 's3:https://s3.example.org/bucket/prefix'],
+      }),
+    s3: s3.optional(),
+    options: z
+      .record(
+        z.string().regex(/^[a-z0-9]+\.[a-z0-9-]+$/, expected('a name such as s3.region')),
+        z.union([z.string(), z.number(), z.boolean()], expected('a text, a number, true or false')),
+        expected('a mapping of options'),
+      )
+      .default({})
+      .meta({ description: 'Options of the storage, as -o KEY=VALUE gives them.' }),
     password: secret().meta({
       description: 'Where its password comes from: env:NAME, file:PATH or command:LINE.',
       examples: ['file:/etc/lifeboat/repo.key'],
     }),
   },
   {
-    later: ['s3', 'sftp', 'rest', 'azure', 'gs', 'b2', 'swift', 'rclone', 'immutability'],
+    later: ['sftp', 'rest', 'azure', 'gs', 'b2', 'swift', 'rclone', 'immutability'],
     laterSays: (key) =>
       key === 'immutability'
         ? 'not supported by this version'
@@ -243,6 +305,7 @@ export const fileSchema = mapping(
 
 export type FileShape = z.infer<typeof fileSchema>;
 export type PostgresShape = z.infer<typeof postgres>;
+export type RepositoryShape = z.infer<typeof repository>;
 export type HookShape = z.infer<typeof hook>;
 
 /** For editors (draft 2020-12), of what a person writes: defaults may be left out. */

@@ -12,8 +12,9 @@ import type {
   SecretReference,
   SourceConfiguration,
 } from '../../model/configuration.ts';
-import { schemeRefusal } from '../location.ts';
+import { isLocal, locationProblem, schemeRefusal } from '../location.ts';
 import type { KeyPath } from './problems.ts';
+import { s3Place } from './s3-place.ts';
 import type { FileShape, HookShape, PostgresShape } from './schema.ts';
 import { isSecretReference } from './secret.ts';
 import { durationMs, sizeBytes } from './units.ts';
@@ -46,12 +47,22 @@ export function understand(
     (given.startsWith('file:') ? `file:${absolute(given.slice('file:'.length))}` : given) as SecretReference;
 
   function repositoryOf(name: string, given: FileShape['repositories'][string]): RepositoryConfiguration {
-    const refusal = schemeRefusal(given.path);
-    if (refusal) problems.push({ path: ['repositories', name, 'path'], message: refusal });
-    return {
-      location: absolute(given.path.replace(/^local:/, '')),
-      password: reference(given.password),
-    };
+    const at = ['repositories', name];
+    const { path, s3, password } = given;
+    if ((path === undefined) === (s3 === undefined))
+      problems.push({ path: at, message: 'expected either path or s3' });
+    const refusal = schemeRefusal(path ?? '');
+    if (refusal) problems.push({ path: [...at, 'path'], message: refusal });
+    const place = s3
+      ? s3Place(s3, reference)
+      : {
+          location: isLocal(path ?? '') ? absolute((path ?? '').replace(/^local:/, '')) : path!,
+          options: {},
+        };
+    const wrong = refusal || isLocal(place.location) ? null : locationProblem(place.location);
+    if (wrong) problems.push({ path: [...at, s3 ? 's3' : 'path'], message: wrong });
+    const options = { ...mapValues(given.options, (_, value) => String(value)), ...place.options };
+    return { location: place.location, options, password: reference(password) };
   }
 
   function sourceOf(name: string, given: FileShape['sources'][string]): SourceConfiguration {

@@ -18,7 +18,11 @@ type View = { readonly [key: string]: unknown };
 export function configurationView({ repositories, sources, protect }: Configuration): View {
   return {
     version: 1,
-    repositories: mapValues(repositories, ({ location, password }) => ({ path: location, password })),
+    repositories: mapValues(repositories, ({ location, options, password }) => ({
+      path: location,
+      ...(Object.keys(options).length === 0 ? {} : { options }),
+      password,
+    })),
     sources: mapValues(sources, sourceView),
     protect: protect.map(({ sources: kept, to }) => ({ sources: [...kept], to: [...to] })),
   };

@@ -7,6 +7,7 @@ import { locateRepository, requireConfiguration } from '../configured.ts';
 import { fromOptions, openFromRepository } from '../from-repository.ts';
 import { flag, valueOr } from '../options.ts';
 import { passwordVariables, resolveNewPassword } from '../password.ts';
+import { storageAccess } from '../storage-access.ts';
 
 const versionsByName: Readonly<Record<string, 1 | 2>> = {
   '1': 1,
@@ -54,7 +55,7 @@ export const command = defineCommand({
         hint: 'add --copy-chunker-params, or leave out --from-repo',
       });
     }
-    const { location, name, configured } = await locateRepository(global, context);
+    const { location, options: storageOptions, name, configured } = await locateRepository(global, context);
     const source = copies ? await openFromRepository(context, options) : null;
     const password = await resolveNewPassword(
       { ...global, variables: passwordVariables, configured },
@@ -65,10 +66,15 @@ export const command = defineCommand({
         hint: 'give --insecure-no-password if anyone may open the repository',
       });
     }
-    const repository = await createAt(location, password, {
-      version: options.repositoryVersion,
-      ...(source ? { chunkerPolynomial: source.config.chunkerPolynomial } : {}),
-    });
+    const repository = await createAt(
+      location,
+      password,
+      {
+        version: options.repositoryVersion,
+        ...(source ? { chunkerPolynomial: source.config.chunkerPolynomial } : {}),
+      },
+      storageAccess(context, storageOptions),
+    );
     const { id } = repository.config;
     if (output.json) {
       output.jsonLine({ message_type: 'initialized', id, repository: location });

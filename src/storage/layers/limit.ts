@@ -7,9 +7,9 @@ export interface Limits {
   /** Operations at once; more wait their turn. */
   readonly connections?: number | undefined;
   /** For content that is saved, of drivers that do not pace it themselves. */
-  readonly upload?: Pacer | undefined;
+  readonly upload?: Pacer | null;
   /** For content that is loaded. */
-  readonly download?: Pacer | undefined;
+  readonly download?: Pacer | null;
 }
 
 export function withLimits(storage: Storage, { connections, upload, download }: Limits): Storage {
@@ -20,7 +20,7 @@ export function withLimits(storage: Storage, { connections, upload, download }: 
     create: () => turn(() => storage.create()),
     save: (key, parts, facts) =>
       turn(async () => {
-        for (const { length } of upload ? parts : []) await upload?.take(length);
+        if (upload) for (const { length } of parts) await upload.take(length);
         await storage.save(key, parts, facts);
       }),
     load: (key, range) =>

@@ -15,7 +15,9 @@ export interface Retrying {
 
 export interface RetryOptions {
   /** How long one operation is tried once the storage has answered. */
-  readonly ceilingMs?: number;
+  readonly ceilingMs?: number | undefined;
+  /** How often one operation is tried; without it only time counts. */
+  readonly attemptsMax?: number | undefined;
   /** The same before its first answer: a wrong address should not take a quarter of an hour to notice. */
   readonly firstAnswerMs?: number;
   /** Once it has aborted, nothing is tried a second time, and pauses end. */
@@ -35,7 +37,7 @@ function mayPass(error: unknown): error is LifeboatError {
 }
 
 export function withRetry(storage: Storage, options: RetryOptions = {}): Storage {
-  const { signal, onRetry, ceilingMs = retryCeilingMs } = options;
+  const { signal, onRetry, ceilingMs = retryCeilingMs, attemptsMax = Number.POSITIVE_INFINITY } = options;
   const firstAnswerMs = Math.min(options.firstAnswerMs ?? firstAnswerDefaultMs, ceilingMs);
   const [pauseMinMs, pauseMaxMs] = options.pauseMs ?? pausesMs;
   let answered = false;
@@ -56,7 +58,8 @@ export function withRetry(storage: Storage, options: RetryOptions = {}): Storage
         // Half of it at random: many clients that failed together do not come back together.
         const delayMs = boundMs / 2 + (Math.random() * boundMs) / 2;
         const limitMs = answered ? ceilingMs : firstAnswerMs;
-        if (signal?.aborted || performance.now() - startedMs + delayMs > limitMs) throw error;
+        if (signal?.aborted || attempt >= attemptsMax) throw error;
+        if (performance.now() - startedMs + delayMs > limitMs) throw error;
         onRetry?.({ location: storage.location, error, attempt, delayMs });
         await sleep(delayMs, undefined, signal ? { signal } : {}).catch(() => {
           throw error; // interrupted: what failed is what there is to say

@@ -1,0 +1,164 @@
+import { readFileSync } from 'node:fs';
+import { LifeboatError, messageOf } from '../core/errors.ts';
+import type { Pacer } from '../storage/pacer.ts';
+import { parseS3Location } from '../storage/s3/location.ts';
+import { type Encryption, type S3Credentials, type S3Settings, s3Defaults } from '../storage/s3/settings.ts';
+import { durationExpected, durationMs, durationPattern } from './configuration/units.ts';
+import {
+  oneOf,
+  optionsOf,
+  type StorageAccess,
+  type StorageOptionValues,
+  truth,
+  wholeFrom,
+} from './storage-access.ts';
+
+/** Options of repositories on S3, as `-o s3.KEY=VALUE`; those that restic has are restic's. */
+export const s3OptionTable = {
+  'storage-class': upperCase,
+  connections: wholeFrom(1),
+  region: given,
+  'bucket-lookup': oneOf('auto', 'dns', 'path'),
+  'unsafe-anonymous-auth': truth,
+  profile: given,
+  sse: oneOf('AES256', 'aws:kms'),
+  'sse-kms-key': given,
+  'sse-c-key': given,
+  'requester-pays': truth,
+  /** How often a request is sent at most. */
+  retries: wholeFrom(1),
+  'retry-for': duration,
+} as const;
+
+type Given = StorageOptionValues<typeof s3OptionTable>;
+
+/** Tries of one operation, by how often and how long. */
+export interface S3Tries {
+  readonly attemptsMax: number | undefined;
+  readonly ceilingMs: number | undefined;
+}
+
+export interface Pacers {
+  readonly upload: Pacer | null;
+  readonly download: Pacer | null;
+}
+
+export interface S3Opening {
+  readonly settings: S3Settings;
+  readonly tries: S3Tries;
+}
+
+/** @throws LifeboatError `usage`, `secret-missing`. */
+export function s3Opening(location: string, access: StorageAccess, pacers: Pacers): S3Opening {
+  const { env } = access;
+  const given = optionsOf('s3', s3OptionTable, access);
+  const place = parseS3Location(location);
+  const settings: S3Settings = {
+    ...s3Defaults,
+    ...place,
+    location,
+    // A host that tells its region is believed before a variable that is meant for other programs as well.
+    region: given.region ?? place.region ?? (env.AWS_REGION || env.AWS_DEFAULT_REGION || null),
+    bucketLookup: given['bucket-lookup'] ?? s3Defaults.bucketLookup,
+    credentials: credentialsOf(given, env),
+    profile: given.profile ?? (env.AWS_PROFILE || null),
+    connections: given.connections ?? s3Defaults.connections,
+    storageClass: given['storage-class'] ?? null,
+    encryption: encryptionOf(given, access),
+    requesterPays: given['requester-pays'] ?? false,
+    authorities: access.authorityFiles.map((path) => pem(path, 'authorities')),
+    clientCertificate:
+      access.clientCertificateFile === null
+        ? null
+        : pem(access.clientCertificateFile, 'the client certificate'),
+    insecureTls: access.insecureTls,
+    stuckMs: access.stuckMs,
+    userAgent: access.userAgent,
+    ...pacers,
+  };
+  return { settings, tries: { attemptsMax: given.retries, ceilingMs: given['retry-for'] } };
+}
+
+function given(text: string): string {
+  if (text === '') throw new Error('expected a value');
+  return text;
+}
+
+function duration(text: string): number {
+  if (!durationPattern.test(text)) throw new Error(`expected ${durationExpected}`);
+  return durationMs(text);
+}
+
+function upperCase(text: string): string {
+  return given(text).toUpperCase();
+}
+
+/** Variables as restic reads them. null: the SDK looks in profiles and asks the machine. */
+function credentialsOf(options: Given, env: StorageAccess['env']): S3Credentials | 'anonymous' | null {
+  if (options['unsafe-anonymous-auth']) return 'anonymous';
+  // Who names a profile means that one.
+  if (options.profile !== undefined) return null;
+  const pairs = [
+    ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
+    ['MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY'],
+  ] as const;
+  for (const [idName, secretName] of pairs) {
+    const accessKeyId = env[idName];
+    const secretAccessKey = env[secretName];
+    if (!accessKeyId && !secretAccessKey) continue;
+    if (!accessKeyId || !secretAccessKey)
+      throw new LifeboatError(
+        'storage-credentials',
+        accessKeyId
+          ? `${idName} is set but ${secretName} is not`
+          : `${secretName} is set but ${idName} is not`,
+      );
+    const sessionToken = env.AWS_SESSION_TOKEN;
+    return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
+  }
+  return null;
+}
+
+function encryptionOf(options: Given, access: StorageAccess): Encryption {
+  const { sse, 'sse-kms-key': kmsKey, 'sse-c-key': customerKey } = options;
+  if (customerKey !== undefined) {
+    if (sse !== undefined || kmsKey !== undefined)
+      throw new LifeboatError('usage', 's3.sse-c-key excludes s3.sse and s3.sse-kms-key');
+    return { kind: 'customer', key: customerKeyOf(customerKey, access) };
+  }
+  if (kmsKey !== undefined || sse === 'aws:kms') {
+    if (sse === 'AES256') throw new LifeboatError('usage', 's3.sse-kms-key is for s3.sse=aws:kms');
+    return { kind: 'kms', key: kmsKey ?? null };
+  }
+  return { kind: sse === 'AES256' ? 's3' : 'bucket-default' };
+}
+
+/** @throws LifeboatError `usage` for a key that is no reference, `secret-missing`. */
+function customerKeyOf(reference: string, { env }: StorageAccess): Uint8Array {
+  const [, kind, rest = ''] = /^(env|file):(.+)$/.exec(reference) ?? [];
+  if (kind === undefined)
+    throw new LifeboatError('usage', 's3.sse-c-key is a reference to the key, never the key itself', {
+      hint: 'write env:NAME or file:PATH; the content is 32 bytes, or their base64',
+    });
+  const content = kind === 'env' ? Buffer.from(env[rest] ?? '') : fileOf(rest, `the key ${reference}`);
+  const key = content.length === 32 ? content : Buffer.from(content.toString('latin1').trim(), 'base64');
+  if (key.length === 32) return key;
+  throw new LifeboatError(
+    'secret-missing',
+    `${reference} does not hold a key of 32 bytes, nor the base64 of one`,
+  );
+}
+
+function pem(path: string, what: string): string {
+  const text = fileOf(path, what).toString('latin1');
+  if (text.includes('-----BEGIN ')) return text;
+  throw new LifeboatError('usage', `${path} holds no certificate in PEM`);
+}
+
+function fileOf(path: string, what: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new LifeboatError('usage', `cannot read ${what}: ${messageOf(error)}`, { cause: error });
+  }
+}
