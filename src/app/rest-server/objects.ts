@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { errnoOf, hasCode } from '../../core/errors.ts';
@@ -102,14 +102,40 @@ export function spanOf(header: string | undefined, size: number): Span | 'none' 
 }
 
 async function answerContent(key: string, { request, response, storage }: Exchange): Promise<void> {
-  const size = await storage.size(key);
-  if (size === null) throw new RequestRefused(404, 'there is no such object');
+  const path = storage.localPath(key);
+  const file = path === null ? null : await openFile(path);
+  try {
+    // Of the open file: another may take its place at any moment.
+    const stat = await file?.stat();
+    const size = stat ? (stat.isFile() ? stat.size : null) : await storage.size(key);
+    if (size === null) throw new RequestRefused(404, 'there is no such object');
+    const span = writeContentHead(request, response, size);
+    if (!span) response.end();
+    else if (file) await pipeline(file.createReadStream({ ...span, autoClose: false }), response);
+    else response.end(await storage.load(key, { offset: span.start, length: span.end - span.start + 1 }));
+  } finally {
+    await file?.close();
+  }
+}
+
+/** @throws RequestRefused where there is none. */
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR')
+      throw new RequestRefused(404, 'there is no such object');
+    throw error;
+  }
+}
+
+/** Resolves to what is to follow, or null for nothing. */
+function writeContentHead(request: IncomingMessage, response: ServerResponse, size: number): Span | null {
   const span = spanOf(request.headers.range, size);
   const type = { 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes' };
   if (span === 'none') {
     response.writeHead(416, { ...type, 'content-range': `bytes */${size}` });
-    response.end();
-    return;
+    return null;
   }
   const { start, end } = span ?? { start: 0, end: size - 1 };
   response.writeHead(span ? 206 : 200, {
@@ -117,10 +143,7 @@ async function answerContent(key: string, { request, response, storage }: Exchan
     'content-length': end - start + 1,
     ...(span && { 'content-range': `bytes ${start}-${end}/${size}` }),
   });
-  const path = storage.localPath(key);
-  if (request.method === 'HEAD' || size === 0) response.end();
-  else if (path !== null) await pipeline(createReadStream(path, { start, end }), response);
-  else response.end(await storage.load(key, { offset: start, length: end - start + 1 }));
+  return request.method === 'HEAD' || size === 0 ? null : { start, end };
 }
 
 async function store(key: string, sha256: string | null, exchange: Exchange): Promise<void> {
