@@ -23,7 +23,7 @@ export const restoreSourceOptions = {
   'stop-server': flag({ help: 'of a database: stop the server that runs at the target' }),
   port: value({
     placeholder: 'PORT',
-    help: 'of a database: the port of a copy, where its original runs on this machine',
+    help: 'of a database: the port of a copy (default: its own, or the next that is free)',
     parse: parseWholeNumber(1, 65535),
   }),
   amcheck: flag({ help: 'of a database: check tables and indexes with pg_amcheck afterwards' }),

@@ -8,6 +8,7 @@ export type BackupType = 'full' | 'differential' | 'incremental';
  *     /NAME/data/…                  the data directory with backup_label, tablespace_map and, in pg_wal, the WAL
  *                                   from `start` to `stop`; links in pg_tblspc point to the original places
  *     /NAME/tablespaces/OID/…       content of each tablespace outside of the data directory
+ *     /NAME/config/PATH             configuration files that lie outside of the data directory, by their own paths
  *     /NAME/.lifeboat/manifest.json
  */
 export interface PhysicalManifest {
@@ -47,6 +48,15 @@ export interface PhysicalManifest {
   readonly damagedPageCount: number;
   readonly bytes: number;
   readonly files: number;
+  /** Kept in `/NAME/config`; snapshots from before this was kept do not say. */
+  readonly configuration?: readonly ConfigurationFile[];
+}
+
+/** A configuration file outside of the data directory. */
+export interface ConfigurationFile {
+  readonly path: string;
+  /** `main` is config_file, the next two are hba_file and ident_file; `other` are files of Debian's tools. */
+  readonly role: 'main' | 'hba' | 'ident' | 'included' | 'other';
 }
 
 /**
@@ -92,7 +102,11 @@ export interface LogicalManifest {
       | readonly { readonly grantee: string; readonly privilege: string; readonly grantable: boolean }[]
       | null;
     /** Of ALTER DATABASE … SET, and of ALTER ROLE … IN DATABASE … SET where a role is named. */
-    readonly settings: readonly { readonly role: string | null; readonly name: string; readonly value: string }[];
+    readonly settings: readonly {
+      readonly role: string | null;
+      readonly name: string;
+      readonly value: string;
+    }[];
     /** Just before its dump began, RFC 3339: the dump holds what was committed until then. */
     readonly dumpTime: string;
     /** Bytes of the dump. */

@@ -2,10 +2,7 @@ import { copyFileSync, existsSync, readFileSync, rmSync, statfsSync } from 'node
 import { join } from 'node:path';
 import { segmentName } from '../../model/wal.ts';
 import { majorOf } from '../../sources/postgres/connection/server.ts';
-import {
-  findConfiguration,
-  writeMinimalConfiguration,
-} from '../../sources/postgres/recovery/config-files.ts';
+import { writeMinimalConfiguration } from '../../sources/postgres/recovery/config-files.ts';
 import {
   type Account,
   removeMarker,
@@ -21,15 +18,18 @@ import {
   stopServer,
 } from '../../sources/postgres/recovery/server-control.ts';
 import {
+  withCopySettings,
   withoutRecoverySettings,
   withRecoverySettings,
-  withSetting,
 } from '../../sources/postgres/recovery/settings-file.ts';
 import { createSpool, type Spool } from '../../sources/postgres/recovery/spool.ts';
 import type { RestoreCounts } from '../restore/request.ts';
+import { bringConfiguration, configurationOf } from './configuration.ts';
+import { copySettings, fitBesideOthers, isCopy } from './copy.ts';
 import { type Feed, type FeedProgress, startFeed } from './feed.ts';
 import { demandClearWay } from './obstacles.ts';
-import { aheadBytes, feedLimit, type PlanInput, type RecoveryPlan, stopAtOf } from './plan.ts';
+import { aheadBytes, feedLimit, type PlanInput, type RecoveryPlan } from './plan.ts';
+import { stopAtOf } from './plan-steps.ts';
 import { awaitRecovery, type ReachedPoint, verifyReached } from './replay.ts';
 import {
   type ClusterRestore,
@@ -86,7 +86,7 @@ function readText(path: string): string {
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
-function writeSettings(work: RecoveryExecution, spool: Spool, isElsewhere: boolean): void {
+function writeSettings(work: RecoveryExecution, spool: Spool): void {
   const { plan, input, account } = work;
   const path = join(plan.dataDirectory, autoConf);
   const { choice, request, standby } = input;
@@ -97,9 +97,7 @@ function writeSettings(work: RecoveryExecution, spool: Spool, isElsewhere: boole
     restoreCommand: spool.restoreCommand,
     standby,
   });
-  let kept = readText(path);
-  if (isElsewhere && !standby) kept = withSetting(kept, 'archive_mode', 'off');
-  if (typeof work.port === 'number') kept = withSetting(kept, 'port', String(work.port));
+  const kept = withCopySettings(readText(path), copySettings(work));
   writeOwned(path, withRecoverySettings(kept, lines), account);
   const [wanted, other] = standby
     ? ['standby.signal', 'recovery.signal']
@@ -137,7 +135,7 @@ async function stopWhatRuns(work: RecoveryExecution, programs: ServerPrograms | 
   const { dataDirectory } = plan;
   if (!programs || !runningServer(dataDirectory)) return;
   work.events.phase('stopping the server');
-  const config = findConfiguration(dataDirectory, input.manifest.dataDirectory);
+  const config = configurationOf(dataDirectory, input.manifest);
   await stopServer({ dataDirectory, programs, account, config });
 }
 
@@ -163,11 +161,12 @@ export async function executeRecovery(work: RecoveryExecution): Promise<Recovery
   takeControlAway(dataDirectory);
   const restore: ClusterRestore = { ...work, running: events.files };
   const files = await restoreFiles(work, restore);
+  notes.push(...bringConfiguration(input.configuration, dataDirectory, plan.source, account));
   const filesMs = performance.now() - startedMs;
   const spool = createSpool(dataDirectory, account, work.silenceMs);
   let feed: Feed | null = null;
   try {
-    writeSettings(work, spool, dataDirectory !== input.manifest.dataDirectory);
+    writeSettings(work, spool);
     feed = feedOf(work, spool);
     if (!input.start) {
       events.phase('fetching the log');
@@ -227,7 +226,7 @@ async function replay(
 ): Promise<ReachedPoint> {
   const { plan, input, account, events, signal } = work;
   const { dataDirectory } = plan;
-  const config = findConfiguration(dataDirectory, input.manifest.dataDirectory);
+  const config = configurationOf(dataDirectory, input.manifest);
   if (config.missing) {
     const written = writeMinimalConfiguration(dataDirectory);
     giveTo(written, account);
@@ -283,8 +282,14 @@ async function finish(
   rmSync(spool.folder, { recursive: true, force: true });
   removeMarker(dataDirectory);
   events.phase('starting the server');
-  const config = findConfiguration(dataDirectory, input.manifest.dataDirectory);
-  const server = await startServer({ dataDirectory, programs, account, config }, signal);
+  const place = { dataDirectory, programs, account, config: configurationOf(dataDirectory, input.manifest) };
+  if (isCopy(work)) {
+    const fit = await fitBesideOthers(place, typeof work.port === 'number');
+    const given = copySettings(work).filter(([name]) => fit.more.every(([other]) => other !== name));
+    writeOwned(path, withCopySettings(readText(path), [...given, ...fit.more]), account);
+    notes.push(...fit.notes);
+  }
+  const server = await startServer(place, signal);
   if (server.logFile) notes.push(`the server's first messages are in ${server.logFile}`);
   return server;
 }

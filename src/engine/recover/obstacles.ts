@@ -7,18 +7,10 @@ import type { PlanInput, RecoveryPlan } from './plan.ts';
 interface Planned {
   readonly plan: RecoveryPlan;
   readonly input: PlanInput;
-  /** As in `RecoveryOptions`. */
-  readonly port?: number | null | undefined;
 }
 
-/** Why a copy with the settings of its original cannot be started beside it, or null. */
-export function portClash(dataDirectory: string, original: string): string | null {
-  if (dataDirectory === original || !runningServer(original)) return null;
-  return `the original runs in ${original}, and a copy beside it needs a port of its own`;
-}
-
-/** @throws LifeboatError `recovery-server-running`, `target-failed` for too small a disk, `usage` for a port in use. */
-export function demandClearWay({ plan, input, port }: Planned): void {
+/** @throws LifeboatError `recovery-server-running`, `target-failed` for too small a disk. */
+export function demandClearWay({ plan, input }: Planned): void {
   const running = runningServer(plan.dataDirectory);
   // A recovery that we began and did not end is ours to stop.
   if (running && !input.stopServer && plan.mode !== 'resume')
@@ -27,12 +19,6 @@ export function demandClearWay({ plan, input, port }: Planned): void {
       `a server runs in ${plan.dataDirectory} (process ${running.pid}); nothing was changed`,
     );
   demandSpace(plan);
-  const clash =
-    port === null && input.start ? portClash(plan.dataDirectory, input.manifest.dataDirectory) : null;
-  if (clash !== null)
-    throw new LifeboatError('usage', `${clash}; nothing was changed`, {
-      hint: 'give one that is free, such as --port 5433, or --no-start',
-    });
 }
 
 function demandSpace({ disks }: RecoveryPlan): void {

@@ -6,13 +6,13 @@ import type { Id } from '../../model/id.ts';
 import type { PhysicalManifest } from '../../model/postgres-manifest.ts';
 import { formatLsn, type Lsn, parseLsn } from '../../model/wal.ts';
 import { inspectTarget, type TargetState } from '../../sources/postgres/recovery/data-directory.ts';
-import type { StopAt } from '../../sources/postgres/recovery/recovery-settings.ts';
 import type { RecoveryChoice, RecoveryRequest } from './choose.ts';
 import type { ClusterLog } from './cluster-log.ts';
+import type { ConfigurationChoice } from './configuration.ts';
 import { unitsOf } from './feed.ts';
 import { namesOfUnit } from './log-units.ts';
+import { settingsShown, stepsOf } from './plan-steps.ts';
 import { describeTarget } from './target.ts';
-import { formatPostgresTime } from './zoned-time.ts';
 
 /** What a recovery will do, as `--dry-run` prints it. Positions and times are text, so that it is plain JSON. */
 export interface RecoveryPlan {
@@ -57,6 +57,11 @@ export interface RecoveryPlan {
     readonly enough: boolean;
   }[];
   readonly settings: readonly (readonly [string, string])[];
+  /** Where its configuration comes from, and which files of the backup serve it. */
+  readonly configuration: {
+    readonly kind: ConfigurationChoice['kind'];
+    readonly files: readonly string[];
+  };
   readonly steps: readonly string[];
   readonly estimate: { readonly seconds: number; readonly how: string } | null;
   readonly notes: readonly string[];
@@ -70,6 +75,7 @@ export interface PlanInput {
   readonly request: RecoveryRequest;
   readonly choice: RecoveryChoice;
   readonly manifest: PhysicalManifest;
+  readonly configuration: ConfigurationChoice;
   readonly dataDirectory: string;
   readonly tablespaces: TablespacePlaces;
   readonly start: boolean;
@@ -98,14 +104,6 @@ export function feedLimit({ start, choice, log }: Pick<PlanInput, 'start' | 'cho
   const unit = BigInt(log.view.segmentBytes);
   const enough = (choice.walEnd / unit + marginUnits) * unit;
   return enough < choice.walLimit ? enough : choice.walLimit;
-}
-
-export function stopAtOf(request: RecoveryRequest, choice: RecoveryChoice): StopAt {
-  const { target } = request;
-  if (choice.ends === 'end-of-log' || target.kind === 'latest') return { kind: 'end-of-log' };
-  return target.kind === 'time'
-    ? { kind: 'time', time: formatPostgresTime(target.time.microseconds) }
-    : target;
 }
 
 /** The nearest folder that is there, whose file system will hold the path. */
@@ -333,63 +331,19 @@ export function planRecovery(input: PlanInput): RecoveryPlan {
     bytes: bytesOf(manifest),
     disks: disksOf(input, { mode, tablespaces, dataDirectory }),
     settings: settingsShown(input),
+    configuration: {
+      kind: input.configuration.kind,
+      files: input.configuration.bring.map(({ path }) => path),
+    },
     steps: stepsOf(input, mode, tablespaces.length),
     estimate: estimateOf(input, wal.segments),
     notes: [
       ...choice.notes,
       ...(elsewhere && !standby ? [copyNote] : []),
+      ...input.configuration.notes,
       ...(manifest.damagedPageCount > 0
         ? [`the backup itself found ${manifest.damagedPageCount} damaged pages in the original`]
         : []),
     ],
   };
-}
-
-function settingsShown(input: PlanInput): [string, string][] {
-  const { request, choice, standby } = input;
-  const stopAt = stopAtOf(request, choice);
-  const timeline = choice.legs[choice.legs.length - 1]!.timeline;
-  if (standby) return [['recovery_target_timeline', 'latest']];
-  const target: [string, string][] =
-    stopAt.kind === 'end-of-log'
-      ? []
-      : stopAt.kind === 'immediate'
-        ? [['recovery_target', 'immediate']]
-        : [
-            [
-              `recovery_target_${stopAt.kind}`,
-              stopAt.kind === 'time'
-                ? stopAt.time
-                : stopAt.kind === 'lsn'
-                  ? formatLsn(stopAt.lsn)
-                  : stopAt.kind === 'xid'
-                    ? String(stopAt.xid)
-                    : stopAt.name,
-            ],
-            ['recovery_target_inclusive', request.inclusive ? 'on' : 'off'],
-          ];
-  return [...target, ['recovery_target_timeline', String(timeline)]];
-}
-
-function stepsOf(input: PlanInput, mode: RecoveryPlan['mode'], tablespaces: number): string[] {
-  const { start, standby, amcheck, stopServer } = input;
-  const what = tablespaces > 0 ? `data directory and ${tablespaces} tablespaces` : 'data directory';
-  return [
-    ...(stopServer ? ['stop the server that runs there'] : []),
-    ...(mode === 'fresh' ? [] : ['take pg_control away, so that the half restored cluster cannot start']),
-    mode === 'fresh'
-      ? `fetch the ${what}`
-      : `compare the ${what}, fetch what differs, remove what is too much`,
-    `write the recovery's settings and ${standby ? 'standby.signal' : 'recovery.signal'}`,
-    ...(start ? [] : ['fetch the log']),
-    'put pg_control in place',
-    ...(start
-      ? [
-          'start a server that only this program can reach, and feed it the log',
-          'verify that the recovery ended where it was asked to',
-          ...(amcheck ? ['check tables and indexes with pg_amcheck'] : []),
-          'start the server with its own settings and ask whether it accepts connections',
-        ]
-      : ['leave it to you to start the server']),
-  ];
 }

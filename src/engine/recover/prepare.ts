@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { hasCode, LifeboatError } from '../../core/errors.ts';
 import type { PhysicalManifest } from '../../model/postgres-manifest.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
@@ -5,12 +6,14 @@ import { parseSnapshot } from '../../model/snapshot-codec.ts';
 import { type BlobReader, openBlobReader } from '../../repository/blob-reader.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { isPortTaken } from '../../sources/postgres/recovery/beside-others.ts';
 import { type Account, ownerFor, postgresAccount } from '../../sources/postgres/recovery/data-directory.ts';
 import { treeOfSnapshot } from '../look/find-snapshot.ts';
 import { chooseRecovery, type RecoveryChoice, type RecoveryRequest } from './choose.ts';
 import { type ClusterLog, type RecoveryPlace, readHoldings } from './cluster-log.ts';
+import { chooseConfiguration, readKeptFiles } from './configuration.ts';
+import { portBeside } from './copy.ts';
 import { createLogReader } from './log-reader.ts';
-import { portClash } from './obstacles.ts';
 import { type PlanInput, planRecovery, type RecoveryPlan, type TablespacePlaces } from './plan.ts';
 import {
   type ClusterTrees,
@@ -107,12 +110,15 @@ export async function prepareRecovery(
   checkManifest(manifest, choice, log);
   const trees = await findClusterTrees(reader, treeOfSnapshot(snapshot), manifest);
   const rate = await measureReading(reader, trees.data, options.signal);
-  const dataDirectory = options.dataDirectory ?? originalOf(manifest);
+  const dataDirectory = resolve(options.dataDirectory ?? originalOf(manifest));
+  const account = accountFor(dataDirectory, trees);
+  const kept = await readKeptFiles(reader, treeOfSnapshot(snapshot), manifest, trees, account);
   const input: PlanInput = {
     log: { ...log, view: { ...log.view, segmentBytes: manifest.segmentBytes } },
     request: options.request,
     choice,
     manifest,
+    configuration: chooseConfiguration(dataDirectory, manifest.dataDirectory, kept, trees.hasConfiguration),
     dataDirectory,
     tablespaces: options.tablespaces,
     start: options.start,
@@ -121,9 +127,7 @@ export async function prepareRecovery(
     stopServer: options.stopServer,
     readingRate: rate === null ? null : rate * Math.max(1, options.workers * readingShare),
   };
-  const planned = planRecovery(input);
-  const plan = withPort(planned, options, manifest);
-  const account = accountFor(plan.dataDirectory, trees);
+  const plan = await withPort(planRecovery(input), options, manifest);
   return {
     plan,
     input,
@@ -147,20 +151,30 @@ function originalOf({ source, dataDirectory }: PhysicalManifest): string {
   });
 }
 
-/** @throws LifeboatError `usage` where a port is given to what is no copy. */
-function withPort(
+/** @throws LifeboatError `usage` where a port is given to what is no copy, or is in use. */
+async function withPort(
   plan: RecoveryPlan,
   { start, port }: RecoveryOptions,
   { dataDirectory: original }: PhysicalManifest,
-): RecoveryPlan {
-  const clash = start && port === null ? portClash(plan.dataDirectory, original) : null;
-  if (clash !== null) return { ...plan, notes: [...plan.notes, clash] };
-  if (typeof port !== 'number') return plan;
+): Promise<RecoveryPlan> {
+  const withSetting = (value: number, notes: readonly string[] = []): RecoveryPlan => ({
+    ...plan,
+    settings: [...plan.settings, ['port', String(value)]],
+    notes: [...plan.notes, ...notes],
+  });
+  if (typeof port !== 'number') {
+    const beside = start && port === null ? await portBeside(plan.dataDirectory, original) : null;
+    return beside === null ? plan : withSetting(beside.port, [beside.note]);
+  }
   if (plan.dataDirectory === original)
     throw new LifeboatError('usage', 'the cluster keeps its own port where it was', {
       hint: 'leave --port out, or restore elsewhere with --target',
     });
-  return { ...plan, settings: [...plan.settings, ['port', String(port)]] };
+  if (start && (await isPortTaken(port, [])))
+    throw new LifeboatError('usage', `port ${port} is in use on this machine`, {
+      hint: 'give another one, or none to have a free one chosen',
+    });
+  return withSetting(port);
 }
 
 /** Tags serve the listing; the manifest is what was backed up. */

@@ -35,6 +35,8 @@ export async function readSnapshotFile(reader: BlobReader, tree: Id, path: strin
 export interface ClusterTrees {
   readonly data: Id;
   readonly tablespaces: ReadonlyMap<number, Id>;
+  /** Whether there is a postgresql.conf in the data directory. */
+  readonly hasConfiguration: boolean;
   /** Whose files they were. */
   readonly owner: { readonly uid: number; readonly gid: number };
 }
@@ -49,13 +51,15 @@ export async function findClusterTrees(
   const tablespaces = new Map<number, Id>();
   for (const { oid } of manifest.tablespaces)
     tablespaces.set(oid, await findSubtree(reader, tree, bytesOfText(`${root}/tablespaces/${oid}`)));
-  const version = (await reader.loadTree(data)).find(({ name }) => name === 'PG_VERSION');
+  const names = await reader.loadTree(data);
+  const version = names.find(({ name }) => name === 'PG_VERSION');
+  const hasConfiguration = names.some(({ name }) => name === 'postgresql.conf');
   if (!version)
     throw new LifeboatError(
       'repository-damaged',
       `${root}/data of the snapshot is no data directory: it has no PG_VERSION`,
     );
-  return { data, tablespaces, owner: { uid: version.uid, gid: version.gid } };
+  return { data, tablespaces, hasConfiguration, owner: { uid: version.uid, gid: version.gid } };
 }
 
 const sampleBytes = 8 * 1024 * 1024;

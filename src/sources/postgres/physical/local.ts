@@ -17,6 +17,7 @@ import type { ServerFacts } from '../connection/server.ts';
 import type { SqlSession } from '../connection/session.ts';
 import { parseBackupLabel } from './backup-label.ts';
 import { chunkBytesFor } from './chunk-size.ts';
+import { readConfiguration } from './configuration.ts';
 import { withoutOtherPast } from './continuation.ts';
 import { readControlFile, systemIdentifierOf } from './control-file.ts';
 import { checkCheckpoint } from './local-server.ts';
@@ -90,6 +91,9 @@ export async function* localEntries(
   const root = { uid: Number(rootStat.uid), gid: Number(rootStat.gid) };
   const owner = ownerOf(root.uid, root.gid);
   yield* topFolders(source, tablespaces, owner, Number(rootStat.mode & 0o7777n));
+  const places = { dataDirectory, own: server.dataDirectory };
+  const configuration = await readConfiguration(session, source, places, run.warning);
+  yield* configuration.entries;
 
   const linked = new Set(tablespaces.map(({ oid }) => oid));
   // The largest first, so that no worker is left alone with one at the end.
@@ -148,6 +152,7 @@ export async function* localEntries(
     chunkBytes,
     startTime,
     databases: await listDatabases(session),
+    configuration: configuration.files,
   } as const;
   const manifest = manifestOf(options, copy, {
     label,

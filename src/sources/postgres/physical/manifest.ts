@@ -45,6 +45,7 @@ export function manifestOf(options: PhysicalBackupOptions, copy: CopyFacts, end:
     damagedPageCount: end.damagedPages.length,
     bytes: end.bytes,
     files: end.files,
+    configuration: copy.configuration,
   };
 }
 

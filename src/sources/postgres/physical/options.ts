@@ -1,4 +1,4 @@
-import type { BackupType, PhysicalManifest } from '../../../model/postgres-manifest.ts';
+import type { BackupType, ConfigurationFile, PhysicalManifest } from '../../../model/postgres-manifest.ts';
 import type { EntrySource } from '../../../model/source-entry.ts';
 import type { Lsn, Timeline } from '../../../model/wal.ts';
 import type { ServerFacts } from '../connection/server.ts';
@@ -44,4 +44,6 @@ export interface CopyFacts {
   readonly chunkBytes: number;
   readonly startTime: string;
   readonly databases: readonly { readonly oid: number; readonly name: string }[];
+  /** Files outside of the data directory that are kept. */
+  readonly configuration: readonly ConfigurationFile[];
 }

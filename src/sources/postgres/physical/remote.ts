@@ -59,6 +59,7 @@ export async function* remoteEntries(
         chunkBytes: copied.chunkBytes,
         startTime,
         databases: await listDatabases(session),
+        configuration: [],
       },
       { ...copied, stopTime, damagedPages: run.damagedPages },
     );

@@ -36,8 +36,16 @@ function debianClusters(root: string): { version: string; name: string; file: st
 
 /**
  * @param original the data directory when the backup was taken: its configuration serves a copy elsewhere as well.
+ * @param outside its postgresql.conf where that did not lie in it; null where it did, or nobody knows.
+ * @param hasOwn whether the data directory has, or will have, a postgresql.conf.
  */
-export function findConfiguration(dataDirectory: string, original: string, root = debianRoot): ConfigPlace {
+export function findConfiguration(
+  dataDirectory: string,
+  original: string,
+  outside: string | null = null,
+  hasOwn = existsSync(join(dataDirectory, 'postgresql.conf')),
+  root = debianRoot,
+): ConfigPlace {
   const clusters = debianClusters(root).map((cluster) => ({
     ...cluster,
     data: settingIn(readFileSync(cluster.file, 'utf8'), 'data_directory'),
@@ -46,10 +54,10 @@ export function findConfiguration(dataDirectory: string, original: string, root 
   if (own) {
     return { configFile: own.file, debianCluster: { version: own.version, name: own.name }, missing: false };
   }
-  if (existsSync(join(dataDirectory, 'postgresql.conf')))
-    return { configFile: null, debianCluster: null, missing: false };
   const copied = clusters.find(({ data }) => data === original);
-  return { configFile: copied?.file ?? null, debianCluster: null, missing: !copied };
+  const foreign = outside !== null && existsSync(outside) ? outside : null;
+  const configFile = foreign ?? (hasOwn ? null : (copied?.file ?? null));
+  return { configFile, debianCluster: null, missing: configFile === null && !hasOwn };
 }
 
 /** What a server needs to start where no configuration came with the backup. */

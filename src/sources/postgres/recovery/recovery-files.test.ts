@@ -7,9 +7,15 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { settingIn } from './config-files.ts';
+import { flattenConfiguration } from './kept-configuration.ts';
 import { recoverySettingLines } from './recovery-settings.ts';
 import { readRecoveryLog } from './server-log.ts';
-import { quoteSetting, withoutRecoverySettings, withRecoverySettings, withSetting } from './settings-file.ts';
+import {
+  quoteSetting,
+  withCopySettings,
+  withoutRecoverySettings,
+  withRecoverySettings,
+} from './settings-file.ts';
 import { createSpool, type Spool } from './spool.ts';
 import { formatTablespaceMap } from './tablespace-map.ts';
 
@@ -24,11 +30,20 @@ describe('postgresql.auto.conf', () => {
     assert.equal(withRecoverySettings(during, [['restore_command', "mv 'a' \\b"]]), during);
   });
 
-  test('keeps one value of a setting', () => {
+  test('keeps what a copy needs in a block of its own, while a recovery comes and goes', () => {
+    const copy = withCopySettings(before, [['port', '5440']]);
+    assert.match(copy, /\nport = 5433\n# begin of settings of this copy.*\nport = '5440'\n# end/);
+    const during = withRecoverySettings(copy, [['restore_command', 'x']]);
+    const after = withoutRecoverySettings(during);
+    assert.match(after, /port = '5440'/);
+    assert.doesNotMatch(after, /restore_command/);
     assert.equal(
-      withSetting("archive_mode = on\na = 'b'", 'archive_mode', 'off'),
-      "a = 'b'\narchive_mode = 'off'\n",
+      withCopySettings(after, [['port', '5441']])
+        .match(/54\d\d/g)
+        ?.join(),
+      '5433,5441',
     );
+    assert.equal(withCopySettings(after, []), "work_mem = '4MB'\nport = 5433\n");
   });
 
   test('holds one target, behind those that are emptied', () => {
@@ -59,6 +74,26 @@ describe('postgresql.auto.conf', () => {
     assert.equal(settingIn('port 5433', 'port'), '5433');
     assert.equal(settingIn('#port = 1', 'port'), null);
   });
+});
+
+test('configuration that was spread over files becomes one that stays in its data directory', () => {
+  const files = new Map([
+    [
+      '/etc/pg/postgresql.conf',
+      "data_directory = '/var/x'\n hba_file='/etc/pg/pg_hba.conf'\nport = 5433 # mine\ninclude_dir = 'conf.d'\ninclude 'gone.conf'\nwork_mem = 1MB",
+    ],
+    ['/etc/pg/conf.d/b.conf', 'work_mem = 3MB'],
+    ['/etc/pg/conf.d/a.conf', "include '../shared.conf'\n"],
+    ['/etc/pg/conf.d/.hidden.conf', 'port = 1'],
+    ['/etc/pg/shared.conf', "external_pid_file = '/run/x'\nport = 5444\ninclude_if_exists 'shared.conf'\n"],
+  ]);
+  const flat = flattenConfiguration('/etc/pg/postgresql.conf', files);
+  const settings = flat.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  assert.deepEqual(settings.slice(0, 2), ['port = 5433 # mine', 'port = 5444']);
+  assert.deepEqual(settings.slice(-2), ['work_mem = 3MB', 'work_mem = 1MB']);
+  assert.equal(settingIn(flat, 'port'), '5444');
+  assert.match(flat, /^# data_directory = .*\n# {2}hba_file=/);
+  assert.match(flat, /# \/etc\/pg\/gone\.conf is not in the backup/);
 });
 
 test('a tablespace map escapes what its reader takes for the end of a line', () => {

@@ -54,13 +54,8 @@ export async function startServer(place: ServerPlace, signal: AbortSignal): Prom
   const logFile = join(dataDirectory, 'lifeboat-start.log');
   const { debianCluster } = config;
   const byDebian = debianCluster !== null && existsSync(debianControl);
-  const options =
-    config.configFile === null
-      ? []
-      : [
-          '-o',
-          `-c config_file=${shellQuoted(config.configFile)} -c data_directory=${shellQuoted(dataDirectory)} -c external_pid_file=`,
-        ];
+  const given = configArguments(place);
+  const options = given.length === 0 ? [] : ['-o', given.map(shellQuoted).join(' ')];
   const command = byDebian
     ? { program: debianControl, args: [debianCluster.version, debianCluster.name, 'start'] }
     : {
@@ -81,6 +76,17 @@ export async function startServer(place: ServerPlace, signal: AbortSignal): Prom
   const { host, port } = addressOf(dataDirectory);
   const answer = programs.pgIsReady === null ? null : await isReady(programs.pgIsReady, host, port, signal);
   return { host, port, answer, logFile: !byDebian && existsSync(logFile) ? logFile : null };
+}
+
+/** Options of `postgres` that lead it to a configuration elsewhere. */
+export function configArguments({ config, dataDirectory }: ServerPlace): string[] {
+  if (config.configFile === null) return [];
+  const settings = [
+    `config_file=${config.configFile}`,
+    `data_directory=${dataDirectory}`,
+    'external_pid_file=',
+  ];
+  return settings.flatMap((setting) => ['-c', setting]);
 }
 
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;

@@ -1,10 +1,24 @@
 /**
  * postgresql.auto.conf of a data directory that was restored. Settings of a recovery stand in a block of their
- * own, which is taken out again when the recovery has ended.
+ * own, which is taken out again when the recovery has ended; what a copy needs beside its original stands in another,
+ * which stays.
  */
 
-const blockBegin = '# begin of settings for a recovery, written by lifeboat';
-const blockEnd = '# end of settings for a recovery';
+type Settings = readonly (readonly [string, string])[];
+
+interface Block {
+  readonly begin: string;
+  readonly end: string;
+}
+
+const recoveryBlock: Block = {
+  begin: '# begin of settings for a recovery, written by lifeboat',
+  end: '# end of settings for a recovery',
+};
+const copyBlock: Block = {
+  begin: '# begin of settings of this copy, written by lifeboat',
+  end: '# end of settings of this copy',
+};
 
 /** Settings that an earlier recovery may have left behind, and that would decide where this one ends. */
 const recoverySettings =
@@ -15,28 +29,35 @@ export function quoteSetting(value: string): string {
   return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n')}'`;
 }
 
-/** The file without our block and without settings of earlier recoveries. */
-export function withoutRecoverySettings(text: string): string {
+function withoutBlock(text: string, { begin, end }: Block): string {
   const kept: string[] = [];
   let inBlock = false;
   for (const line of text.split('\n')) {
-    if (line === blockBegin) inBlock = true;
-    else if (line === blockEnd) inBlock = false;
-    else if (!inBlock && !recoverySettings.test(line)) kept.push(line);
+    if (line === begin) inBlock = true;
+    else if (line === end) inBlock = false;
+    else if (!inBlock) kept.push(line);
   }
   const left = kept.join('\n');
   return left === '' || left.endsWith('\n') ? left : `${left}\n`;
 }
 
-/** The file with these settings in our block, behind everything else, so that they count. */
-export function withRecoverySettings(text: string, settings: readonly (readonly [string, string])[]): string {
+/** Behind everything else, so that they count. */
+function withBlock(text: string, block: Block, settings: Settings): string {
   const lines = settings.map(([name, value]) => `${name} = ${quoteSetting(value)}`);
-  return `${[withoutRecoverySettings(text) + blockBegin, ...lines, blockEnd].join('\n')}\n`;
+  return `${[withoutBlock(text, block) + block.begin, ...lines, block.end].join('\n')}\n`;
 }
 
-/** The file with one setting that stays. */
-export function withSetting(text: string, name: string, value: string): string {
-  const others = text.split('\n').filter((line) => !new RegExp(`^\\s*${name}\\b`, 'i').test(line));
-  const left = others.join('\n');
-  return `${left === '' || left.endsWith('\n') ? left : `${left}\n`}${name} = ${quoteSetting(value)}\n`;
+/** The file without the block of a recovery and without settings of earlier ones. */
+export function withoutRecoverySettings(text: string): string {
+  const lines = withoutBlock(text, recoveryBlock).split('\n');
+  return lines.filter((line) => !recoverySettings.test(line)).join('\n');
+}
+
+export function withRecoverySettings(text: string, settings: Settings): string {
+  return withBlock(withoutRecoverySettings(text), recoveryBlock, settings);
+}
+
+/** The file with what a copy needs beside its original; no settings, no block. */
+export function withCopySettings(text: string, settings: Settings): string {
+  return settings.length === 0 ? withoutBlock(text, copyBlock) : withBlock(text, copyBlock, settings);
 }
