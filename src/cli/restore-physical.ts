@@ -9,7 +9,7 @@ import { threadsDefault } from '../repository/workers/threads.ts';
 import type { CommandContext } from './command.ts';
 import { confirm } from './confirm.ts';
 import type { OptionValues } from './options.ts';
-import { type NamedRepository, withRecoveryPlaces } from './recovery-places.ts';
+import { type NamedRepository, withPreparedPlaces } from './recovery-places.ts';
 import { createRecoveryPrinter, printRecovered, printRecoveryPlan } from './recovery-printer.ts';
 import type { logicalRestoreOptions } from './restore-logical-options.ts';
 import { parseTablespaces, type restoreSourceOptions } from './restore-source-options.ts';
@@ -56,29 +56,34 @@ export async function restorePhysical(
       'a physical backup brings back the whole cluster, or tables with --table',
     );
   const tablespaces = parseTablespaces(given.tablespace);
-  return withRecoveryPlaces(context, repositories, async (places, signal) => {
-    const prepared = await prepareRecovery(places, {
-      source: source.name,
-      request,
-      dataDirectory: given.target ?? source.dataDirectory,
-      tablespaces,
-      start: !given.noStart,
-      standby: given.standby,
-      amcheck: given.amcheck,
-      stopServer: given.stopServer,
-      port: given.port ?? null,
-      workers: given.workers ?? threadsDefault(),
-      signal,
-    });
-    for (const problem of prepared.problems) output.warn(`warning: ${problem.message}`);
-    printRecoveryPlan(output, prepared.plan);
-    if (given.dryRun) return 0;
-    demandClearWay(prepared);
-    const { plan } = prepared;
-    if (plan.mode !== 'fresh')
-      await confirm(context, `Overwrite the cluster in ${plan.dataDirectory}?`, given.yes);
-    return runRecovery(context, source, prepared, signal);
-  });
+  return withPreparedPlaces(
+    context,
+    repositories,
+    (places, signal) =>
+      prepareRecovery(places, {
+        source: source.name,
+        request,
+        dataDirectory: given.target ?? source.dataDirectory,
+        tablespaces,
+        start: !given.noStart,
+        standby: given.standby,
+        amcheck: given.amcheck,
+        stopServer: given.stopServer,
+        port: given.port ?? null,
+        workers: given.workers ?? threadsDefault(),
+        signal,
+      }),
+    async (prepared, signal) => {
+      for (const problem of prepared.problems) output.warn(`warning: ${problem.message}`);
+      printRecoveryPlan(output, prepared.plan);
+      if (given.dryRun) return 0;
+      demandClearWay(prepared);
+      const { plan } = prepared;
+      if (plan.mode !== 'fresh')
+        await confirm(context, `Overwrite the cluster in ${plan.dataDirectory}?`, given.yes);
+      return runRecovery(context, source, prepared, signal);
+    },
+  );
 }
 
 async function runRecovery(

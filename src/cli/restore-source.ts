@@ -4,6 +4,7 @@ import {
   repositoriesOfSource,
   type SourceConfiguration,
 } from '../model/configuration.ts';
+import { warmThreads } from '../repository/workers/threads.ts';
 import type { CommandContext } from './command.ts';
 import { openConfigured, optionalConfiguration } from './configured.ts';
 import type { NamedRepository } from './recovery-places.ts';
@@ -85,7 +86,11 @@ export async function restoreSource(context: PhysicalRestoreContext, found: Foun
     (name) => options.table.length === 0 || !withTables.includes(name),
   );
   refuseOptions(options, foreign, `${source.name} is backed up physically`);
-  const repositories = await openRepositoriesOf(context, found);
-  const { restorePhysical } = await import('./restore-physical.ts');
+  // All of it loads its code while the repository's key is derived.
+  if (!options.dryRun) warmThreads(options.workers);
+  const [repositories, { restorePhysical }] = await Promise.all([
+    openRepositoriesOf(context, found),
+    import('./restore-physical.ts'),
+  ]);
   return restorePhysical(context, source, repositories);
 }
