@@ -16,7 +16,13 @@ import { isSignal, relationFile } from './exclusions.ts';
 import { type LogPiece, LogReader } from './log-reader.ts';
 import { type CopyEnd, manifestEntry, manifestOf, smallFile, topFolders } from './manifest.ts';
 import type { PhysicalBackupOptions } from './options.ts';
-import { dataDirectoryMode, listDatabases, serverTime, temporarySlotName } from './server-queries.ts';
+import {
+  dataDirectoryMode,
+  listDatabases,
+  listTablespaces,
+  serverTime,
+  temporarySlotName,
+} from './server-queries.ts';
 import { controlFile } from './walk.ts';
 
 const walChunking: Chunking = { kind: 'pages', chunkBytes: 1024 * 1024, pageBytes: 8192, check: null };
@@ -45,7 +51,7 @@ export async function* remoteEntries(
   try {
     const slot = await holdLog(log, run);
     const startTime = await serverTime(session);
-    const copied = yield* copyFiles(options, server, mode, run);
+    const copied = yield* copyFiles(options, session, server, mode, run);
     const stopTime = await serverTime(session);
     yield* logEntries(options.source, log, slot, copied, server.segmentBytes);
     await run.settled();
@@ -90,23 +96,32 @@ interface Copied extends Omit<CopyEnd, 'stopTime' | 'damagedPages'> {
 
 async function* copyFiles(
   options: PhysicalBackupOptions,
+  session: SqlSession,
   server: ServerFacts,
   mode: number,
   run: EntryRun,
 ): AsyncGenerator<SourceEntry, Copied> {
   const { source } = options;
+  const said = new Set<string>();
   const data = await openReplication(options.settings, {
     signal: options.signal,
     applicationName: 'lifeboat backup',
-    onNotice: (message) => run.warning(message),
+    // The server goes through its files twice: to estimate their size, and to send them.
+    onNotice(message) {
+      if (!said.has(message)) run.warning(`the server says: ${message}`);
+      said.add(message);
+    },
   });
   try {
+    const known = await listTablespaces(session);
     const backup = await data.baseBackup({
       label: `lifeboat ${source}`,
       fastCheckpoint: true,
       tablespaceMap: true,
     });
-    const { start, tablespaces } = backup;
+    const { start } = backup;
+    await refuseLeftOut(session, known, backup.tablespaces);
+    const tablespaces = backup.tablespaces.filter((each) => !isInPlace(each));
     const chunkBytes = options.previous?.chunkBytes ?? chunkBytesFor(backup.bytes);
     run.expected(0, backup.bytes);
     let label: BackupLabel | null = null;
@@ -129,6 +144,7 @@ async function* copyFiles(
         if (!owner) {
           owner = { uid: entry.uid, gid: entry.gid };
           yield* topFolders(source, tablespaces, owner, mode);
+          yield* inPlaceFolders(source, backup.tablespaces.filter(isInPlace), owner);
         }
         if (path === '.' || path === '' || (!tablespace && isSignal(path))) continue;
         bytes += entry.size;
@@ -140,7 +156,11 @@ async function* copyFiles(
           yield smallFile(`${source}/data/${path}`, content, owner);
         } else if (path === controlFile && !tablespace) {
           yield smallFile(`${source}/data/${path}`, wholeControlFile(await wholeOf(entry)), owner);
-        } else yield entryOf(entry, snapshotPath(source, tablespace, path), chunkingOf(path));
+        } else {
+          const sent = entryOf(entry, snapshotPath(source, tablespace, path), chunkingOf(path));
+          // Where it is a link, the server sends a folder with the owner of the link, which may be root.
+          yield path === 'pg_wal' ? { ...sent, ...owner } : sent;
+        }
       }
     }
     if (!label || !owner)
@@ -159,8 +179,52 @@ async function* copyFiles(
   }
 }
 
+/** Of allow_in_place_tablespaces: a folder in pg_tblspc instead of a link, named relative to the data directory. */
+function isInPlace({ location }: BackupTablespace): boolean {
+  return !location.startsWith('/');
+}
+
+function* inPlaceFolders(
+  source: string,
+  tablespaces: readonly BackupTablespace[],
+  owner: Copied['owner'],
+): Generator<SourceEntry> {
+  const mtimeNs = BigInt(Date.now()) * 1_000_000n;
+  for (const { location } of tablespaces)
+    yield {
+      ...{ path: bytesOfText(`${source}/data/${location}`), type: 'dir', permissions: 0o700 },
+      ...owner,
+      mtimeNs,
+    };
+}
+
+/**
+ * Before PostgreSQL 16 the server leaves tablespaces in place out of its base backups (do_pg_backup_start).
+ * @throws LifeboatError `source-unreadable` where one is that was there all the time.
+ */
+async function refuseLeftOut(
+  session: SqlSession,
+  before: readonly { readonly oid: number; readonly name: string }[],
+  sent: readonly BackupTablespace[],
+): Promise<void> {
+  const isSent = (oid: number): boolean => sent.some((each) => each.oid === oid);
+  const missing = before.filter(({ oid }) => !isSent(oid));
+  if (missing.length === 0) return;
+  const still = new Set((await listTablespaces(session)).map(({ oid }) => oid));
+  const left = missing.filter(({ oid }) => still.has(oid));
+  if (left.length === 0) return;
+  throw new LifeboatError(
+    'source-unreadable',
+    `the server leaves the tablespace ${left.map(({ name }) => name).join(', ')} out of its base backups`,
+    {
+      hint: 'a tablespace inside of the data directory needs a local backup, or PostgreSQL 16; else move its tables',
+    },
+  );
+}
+
 function snapshotPath(source: string, tablespace: BackupTablespace | null, path: string): ByteString {
-  const root = tablespace ? `${source}/tablespaces/${tablespace.oid}` : `${source}/data`;
+  const inPlace = tablespace && isInPlace(tablespace) ? `${source}/data/${tablespace.location}` : null;
+  const root = inPlace ?? (tablespace ? `${source}/tablespaces/${tablespace.oid}` : `${source}/data`);
   return bytesOfText(`${root}/${path.replace(/^\.\//, '')}`);
 }
 

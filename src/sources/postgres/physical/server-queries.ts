@@ -78,6 +78,15 @@ export async function listDatabases(session: SqlSession): Promise<{ oid: number;
   return rows.map(({ oid, name }) => ({ oid: Number(oid), name }));
 }
 
+/** Tablespaces that users have made. */
+export async function listTablespaces(session: SqlSession): Promise<{ oid: number; name: string }[]> {
+  const rows = await session.query<{ oid: string; name: string }>(
+    `select oid::text as oid, spcname as name from pg_catalog.pg_tablespace
+     where spcname not in ('pg_default', 'pg_global') order by oid`,
+  );
+  return rows.map(({ oid, name }) => ({ oid: Number(oid), name }));
+}
+
 /** Name of this server's folder in a tablespace, such as `PG_15_202209061` (relpath.h, TABLESPACE_VERSION_DIRECTORY). */
 export async function tablespaceVersionFolder(session: SqlSession, facts: ServerFacts): Promise<string> {
   const [row] = await session.query<{ catalog: string }>(
