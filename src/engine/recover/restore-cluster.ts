@@ -104,6 +104,7 @@ async function restoreTree(
     deleteExtra: true,
     dryRun: false,
     sparse: false,
+    writeBack: true,
     owner: 'numeric',
     ...(work.workers === undefined ? {} : { workers: work.workers }),
     signal: work.signal,

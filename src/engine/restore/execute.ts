@@ -181,7 +181,7 @@ export function createExecutor(context: ExecutorContext): Executor {
       const problems = job.files.map((_, file) => ({ file, code: 'repository-damaged', message }));
       return { problems, withoutMetadata: [] };
     }
-    return pool.run('restore', { ...job.input, source, packName });
+    return pool.run('restore', { ...job.input, source, packName, writeBack: request.writeBack === true });
   }
 
   async function runJob(job: PackJob, damaged: Map<PlannedFile, Error>): Promise<void> {

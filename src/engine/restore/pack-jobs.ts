@@ -10,6 +10,8 @@ import type { PlannedFile } from './window.ts';
 /** Stored bytes of one job: enough that its message costs nothing, little enough to spread over workers. */
 const jobBytes = 4 * 1024 * 1024;
 const jobBytesMax = 16 * 1024 * 1024;
+/** Content of one job, where it is well compressed: workers shall end at the same time. */
+const contentBytesMax = 32 * 1024 * 1024;
 /** Unwanted bytes between two blobs that are fetched rather than asked for separately. */
 const gapBytesMax = 256 * 1024;
 const offsetSpan = 2 ** 32;
@@ -21,7 +23,7 @@ export interface PackJob {
   readonly start: number;
   readonly end: number;
   readonly files: readonly PlannedFile[];
-  readonly input: Omit<RestoreInput, 'source' | 'packName'>;
+  readonly input: Omit<RestoreInput, 'source' | 'packName' | 'writeBack'>;
 }
 
 /** Blobs that files want, as columns: one row for each place in a file. */
@@ -68,9 +70,14 @@ function collectWants(
 }
 
 /** Where in the order each job begins; the last element is the end. */
-function cutJobs({ entries, files, order, keys }: Wants, table: BlobTable): number[] {
+function cutJobs(
+  { entries, files, order, keys }: Wants,
+  table: BlobTable,
+  sizeOf: (entry: number) => number,
+): number[] {
   const cuts: number[] = [];
   let pack = -1;
+  let content = 0;
   let start = 0;
   let end = 0;
   for (let at = 0; at < order.length; at++) {
@@ -80,12 +87,14 @@ function cutJobs({ entries, files, order, keys }: Wants, table: BlobTable): numb
     const sameBlob = before >= 0 && keys[before] === keys[row];
     const sameFile = before >= 0 && files[before] === files[row];
     const grown = location.offset + location.length - start;
-    const full = grown > jobBytesMax || (grown > jobBytes && !sameFile);
+    const full = grown > jobBytesMax || (grown > jobBytes && !sameFile) || content > contentBytesMax;
     if (location.pack !== pack || (!sameBlob && (full || location.offset - end > gapBytesMax))) {
       cuts.push(at);
       pack = location.pack;
       start = location.offset;
+      content = 0;
     }
+    content += sizeOf(entries[row]!);
     end = location.offset + location.length;
   }
   cuts.push(order.length);
@@ -106,7 +115,7 @@ export function packJobs(
   workerSetsMetadata: (file: PlannedFile) => boolean,
 ): PackJob[] {
   const wants = collectWants(files, table, sizeOf);
-  const cuts = cutJobs(wants, table);
+  const cuts = cutJobs(wants, table, sizeOf);
   const lastJob = new Int32Array(files.length).fill(-1);
   for (let job = 0; job + 1 < cuts.length; job++) {
     for (let at = cuts[job]!; at < cuts[job + 1]!; at++) {

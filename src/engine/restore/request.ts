@@ -47,6 +47,8 @@ export interface RestoreRequest {
   readonly deleteExtra: boolean;
   readonly dryRun: boolean;
   readonly sparse: boolean;
+  /** The file system of the target is synced afterwards: begin to write to its disk meanwhile. */
+  readonly writeBack?: boolean;
   readonly owner: 'numeric' | 'names';
   readonly selectXattr?: (name: string) => boolean;
   readonly workers?: number;

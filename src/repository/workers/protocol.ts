@@ -292,6 +292,8 @@ export const restoreFlags = {
 export interface RestoreInput {
   readonly source: PackSource;
   readonly packName: string;
+  /** The file system is synced in the end: begin to write to its disk already. */
+  readonly writeBack: boolean;
   /** Files of this job, by their index in it. */
   readonly paths: readonly (string | Uint8Array)[];
   /** Number of each file in the whole restore, to keep it open between jobs. */

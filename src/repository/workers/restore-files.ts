@@ -7,6 +7,7 @@ import { bindFileTimes, type SetFileTimes } from './file-times.ts';
 import { createGatheredWrites, gatheredBytesMax } from './gathered-writes.ts';
 import { type RestoreInput, type RestoreOutput, type RestoreProblem, restoreFlags } from './protocol.ts';
 import { eachSealedBlob } from './transfer.ts';
+import { bindWriteBack, type WriteBack } from './write-back.ts';
 
 /**
  * Writes file contents from packs. Each blob is decoded once, its hash is checked, and only then it is
@@ -27,6 +28,9 @@ const zeros = Buffer.alloc(4096);
 
 /** Open files kept between jobs: a large file gets its parts from many packs. */
 const openFilesMax = 64;
+
+/** What is worth a call to begin writing it to the disk. */
+const writeBackBytes = 4 * 1024 * 1024;
 
 const asPath = (path: string | Uint8Array): string | Buffer =>
   typeof path === 'string' ? path : Buffer.from(path.buffer, path.byteOffset, path.byteLength);
@@ -72,6 +76,7 @@ export function createFileRestorer(
 ): FileRestorer {
   let decoder: ReturnType<typeof createBlobDecoder> | undefined;
   let setTimes: SetFileTimes | null | undefined;
+  let writeBack: WriteBack | null | undefined;
   /** Where gathered bytes go: to the files of the job that runs. */
   let takeGathered: WriteParts = () => undefined;
   const gathered = createGatheredWrites((file, bytes, position, parts) =>
@@ -132,6 +137,7 @@ export function createFileRestorer(
   function restore(input: RestoreInput): RestoreOutput {
     decoder ??= createBlobDecoder(sealer);
     if (setTimes === undefined) setTimes = bindFileTimes();
+    if (writeBack === undefined && input.writeBack) writeBack = bindWriteBack();
     const { paths, flags, placesFrom, placeFiles, placeOffsets } = input;
     const problems: RestoreProblem[] = [];
     const withoutMetadata: number[] = [];
@@ -166,12 +172,23 @@ export function createFileRestorer(
       }
     };
 
+    const unwritten = { file: -1, from: 0, to: 0 };
+    function written(file: number, fd: number, from: number, to: number): void {
+      if (unwritten.file !== file || from !== unwritten.to) Object.assign(unwritten, { file, from });
+      unwritten.to = to;
+      if (to - unwritten.from < writeBackBytes) return;
+      writeBack!(fd, unwritten.from, to);
+      unwritten.from = to;
+    }
+
     function write(file: number, bytes: Uint8Array, position: number, parts: number): void {
       try {
         if (!failed[file]) {
           const store = flags[file]! & restoreFlags.sparse ? writeSparse : writeFully;
-          store(descriptor(file), bytes, position);
+          const fd = descriptor(file);
+          store(fd, bytes, position);
           progress(bytes.length);
+          if (input.writeBack && writeBack) written(file, fd, position, position + bytes.length);
         }
       } catch (error) {
         fail(file, error);
