@@ -7,16 +7,21 @@ import {
   type Repository,
 } from '../repository/repository.ts';
 import { withoutWrites } from '../storage/dry-run.ts';
+import { withAppendOnly } from '../storage/layers/append-only.ts';
 import { withLimits } from '../storage/layers/limit.ts';
 import { type RetryOptions, withRetry } from '../storage/layers/retry.ts';
 import { withWatchdog } from '../storage/layers/watchdog.ts';
 import { localStorage } from '../storage/local/local.ts';
 import { createPacer } from '../storage/pacer.ts';
+import { restStorage } from '../storage/rest/rest.ts';
 import { s3Storage } from '../storage/s3/s3.ts';
+import { sftpStorage } from '../storage/sftp/sftp.ts';
 import type { Storage } from '../storage/storage.ts';
 import { isLocal, schemeOf, schemeRefusal } from './location.ts';
+import { restOpening } from './rest-settings.ts';
 import { type Pacers, s3Opening } from './s3-settings.ts';
-import { plainAccess, type StorageAccess } from './storage-access.ts';
+import { sftpOpening } from './sftp-settings.ts';
+import { optionsOf, plainAccess, type StorageAccess, truth } from './storage-access.ts';
 
 /** A storage, and how it is to be tried again; null where it is not. */
 interface Opened {
@@ -36,6 +41,14 @@ const drivers: Readonly<Record<string, Driver>> = {
   s3(location, access, pacers) {
     const { settings, tries } = s3Opening(location, access, pacers);
     return { storage: s3Storage(settings), tries };
+  },
+  sftp(location, access, { upload, download }) {
+    const { location: place, options, tries } = sftpOpening(location, access);
+    return { storage: withLimits(sftpStorage(place, options), { upload, download }), tries };
+  },
+  rest(location, access, { upload, download }) {
+    const { location: place, settings, tries } = restOpening(location, access);
+    return { storage: withLimits(restStorage(place, settings), { upload, download }), tries };
   },
 };
 
@@ -57,6 +70,9 @@ function pacersOf(access: StorageAccess): Pacers {
   return made;
 }
 
+/** Options of any kind of storage. */
+const storageOptionTable = { 'append-only': truth } as const;
+
 /** A connection that is slower counts as stuck; where the user slows it down, it may be slower than that. */
 const bytesPerSecondMin = 16 * 1024;
 
@@ -73,7 +89,12 @@ export function storageAt(location: string, access: StorageAccess = plainAccess(
     });
   }
   const driver = driverOf(schemeOf(location) ?? 'local');
-  const { storage, tries } = driver(location, access, pacersOf(access));
+  const { 'append-only': appendOnly } = optionsOf('storage', storageOptionTable, access);
+  const layered = withTries(driver(location, access, pacersOf(access)), access);
+  return appendOnly ? withAppendOnly(layered) : layered;
+}
+
+function withTries({ storage, tries }: Opened, access: StorageAccess): Storage {
   if (tries === null) return storage;
   const { stuckMs, uploadBytesPerSecond: up, downloadBytesPerSecond: down, signal, onRetry } = access;
   const slowest = Math.min(up ?? Number.POSITIVE_INFINITY, down ?? Number.POSITIVE_INFINITY);

@@ -1,8 +1,10 @@
 import { messageOf } from '../core/errors.ts';
+import { parseRestLocation } from '../storage/rest/location.ts';
 import { parseS3Location } from '../storage/s3/location.ts';
+import { parseSftpLocation } from '../storage/sftp/location.ts';
 
 /** Schemes of restic's locations that this version cannot reach; said plainly instead of taken for a path. */
-const schemesToCome = ['sftp', 'rest', 'azure', 'gs', 'b2', 'swift', 'rclone'];
+const schemesToCome = ['azure', 'gs', 'b2', 'swift', 'rclone'];
 
 /** `s3` of `s3:host/bucket`; null for a path. */
 export function schemeOf(location: string): string | null {
@@ -17,10 +19,16 @@ export function schemeRefusal(location: string): string | null {
     : null;
 }
 
-/** Why a location on S3 is none, or null. */
+const parsers: Readonly<Record<string, (location: string) => unknown>> = {
+  s3: parseS3Location,
+  sftp: parseSftpLocation,
+  rest: parseRestLocation,
+};
+
+/** Why a location with a scheme is none, or null. */
 export function locationProblem(location: string): string | null {
   try {
-    parseS3Location(location);
+    parsers[schemeOf(location) ?? '']?.(location);
     return null;
   } catch (error) {
     return messageOf(error);
@@ -30,5 +38,5 @@ export function locationProblem(location: string): string | null {
 /** Whether a location is a folder of this machine. */
 export function isLocal(location: string): boolean {
   const scheme = schemeOf(location);
-  return scheme !== 's3' && schemeRefusal(location) === null;
+  return !(scheme && Object.hasOwn(parsers, scheme)) && schemeRefusal(location) === null;
 }

@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { LifeboatError, messageOf } from '../core/errors.ts';
+import { LifeboatError } from '../core/errors.ts';
 import type { Pacer } from '../storage/pacer.ts';
 import { parseS3Location } from '../storage/s3/location.ts';
 import { type Encryption, type S3Credentials, type S3Settings, s3Defaults } from '../storage/s3/settings.ts';
-import { durationExpected, durationMs, durationPattern } from './configuration/units.ts';
 import {
   oneOf,
   optionsOf,
@@ -12,22 +10,21 @@ import {
   truth,
   wholeFrom,
 } from './storage-access.ts';
+import { anyText, optionFile, pemFile, triesOptionTable } from './storage-option-values.ts';
 
 /** Options of repositories on S3, as `-o s3.KEY=VALUE`; those that restic has are restic's. */
 export const s3OptionTable = {
   'storage-class': upperCase,
   connections: wholeFrom(1),
-  region: given,
+  region: anyText,
   'bucket-lookup': oneOf('auto', 'dns', 'path'),
   'unsafe-anonymous-auth': truth,
-  profile: given,
+  profile: anyText,
   sse: oneOf('AES256', 'aws:kms'),
-  'sse-kms-key': given,
-  'sse-c-key': given,
+  'sse-kms-key': anyText,
+  'sse-c-key': anyText,
   'requester-pays': truth,
-  /** How often a request is sent at most. */
-  retries: wholeFrom(1),
-  'retry-for': duration,
+  ...triesOptionTable,
 } as const;
 
 type Given = StorageOptionValues<typeof s3OptionTable>;
@@ -66,11 +63,11 @@ export function s3Opening(location: string, access: StorageAccess, pacers: Pacer
     storageClass: given['storage-class'] ?? null,
     encryption: encryptionOf(given, access),
     requesterPays: given['requester-pays'] ?? false,
-    authorities: access.authorityFiles.map((path) => pem(path, 'authorities')),
+    authorities: access.authorityFiles.map((path) => pemFile(path, 'authorities')),
     clientCertificate:
       access.clientCertificateFile === null
         ? null
-        : pem(access.clientCertificateFile, 'the client certificate'),
+        : pemFile(access.clientCertificateFile, 'the client certificate'),
     insecureTls: access.insecureTls,
     stuckMs: access.stuckMs,
     userAgent: access.userAgent,
@@ -79,18 +76,8 @@ export function s3Opening(location: string, access: StorageAccess, pacers: Pacer
   return { settings, tries: { attemptsMax: given.retries, ceilingMs: given['retry-for'] } };
 }
 
-function given(text: string): string {
-  if (text === '') throw new Error('expected a value');
-  return text;
-}
-
-function duration(text: string): number {
-  if (!durationPattern.test(text)) throw new Error(`expected ${durationExpected}`);
-  return durationMs(text);
-}
-
 function upperCase(text: string): string {
-  return given(text).toUpperCase();
+  return anyText(text).toUpperCase();
 }
 
 /** Variables as restic reads them. null: the SDK looks in profiles and asks the machine. */
@@ -140,25 +127,11 @@ function customerKeyOf(reference: string, { env }: StorageAccess): Uint8Array {
     throw new LifeboatError('usage', 's3.sse-c-key is a reference to the key, never the key itself', {
       hint: 'write env:NAME or file:PATH; the content is 32 bytes, or their base64',
     });
-  const content = kind === 'env' ? Buffer.from(env[rest] ?? '') : fileOf(rest, `the key ${reference}`);
+  const content = kind === 'env' ? Buffer.from(env[rest] ?? '') : optionFile(rest, `the key ${reference}`);
   const key = content.length === 32 ? content : Buffer.from(content.toString('latin1').trim(), 'base64');
   if (key.length === 32) return key;
   throw new LifeboatError(
     'secret-missing',
     `${reference} does not hold a key of 32 bytes, nor the base64 of one`,
   );
-}
-
-function pem(path: string, what: string): string {
-  const text = fileOf(path, what).toString('latin1');
-  if (text.includes('-----BEGIN ')) return text;
-  throw new LifeboatError('usage', `${path} holds no certificate in PEM`);
-}
-
-function fileOf(path: string, what: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new LifeboatError('usage', `cannot read ${what}: ${messageOf(error)}`, { cause: error });
-  }
 }

@@ -21,6 +21,9 @@ export interface StorageAccess {
   /** Ends tries again; absent: nothing does. */
   readonly signal?: AbortSignal;
   readonly onRetry?: (retrying: Retrying) => void;
+  /** Takes a secret that was looked up out of everything that is printed from now on. */
+  readonly hide?: (secret: string) => void;
+  readonly warn?: (message: string) => void;
   /** The access whose limits this one shares. */
   readonly shares?: StorageAccess;
 }

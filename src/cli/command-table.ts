@@ -121,6 +121,10 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'remove locks that processes left behind',
         load: async () => (await import('./commands/unlock.ts')).command,
       },
+      serve: {
+        summary: 'keep the repositories of other machines, over HTTP',
+        load: async () => (await import('./commands/serve.ts')).command,
+      },
       init: {
         summary: 'create a repository',
         load: async () => (await import('./commands/init.ts')).command,

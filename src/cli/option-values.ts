@@ -55,3 +55,11 @@ export function parseKeyValue(text: string): readonly [key: string, value: strin
   if (at < 0 || key === '') throw new Error('expected KEY=VALUE');
   return [key, text.slice(at + 1).trim()];
 }
+
+/** `HOST:PORT`, `:PORT` for all addresses, `[::1]:PORT`. */
+export function parseListenAddress(text: string): { readonly host: string | null; readonly port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]*)):(\d+)$/.exec(text);
+  const port = Number(match?.[3] ?? Number.NaN);
+  if (!match || !(port <= 65_535)) throw new Error('expected an address such as :8000 or 127.0.0.1:8000');
+  return { host: match[1] ?? (match[2] || null), port };
+}

@@ -39,6 +39,8 @@ function accessOf({ global, env, output, signal }: Context): StorageAccess {
     stuckMs: global.stuckRequestTimeout,
     userAgent: global.httpUserAgent ?? `lifeboat/${lifeboatVersion()}`,
     signal,
+    hide: (secret) => output.hide(secret),
+    warn: (message) => output.warn(`warning: ${message}`),
     onRetry({ error, delayMs }) {
       const nowMs = performance.now();
       if (nowMs - toldMs < tellEveryMs) return;

@@ -52,17 +52,16 @@ function clientOf(
   authorities: string[] = [],
 ): Storage {
   const location = parseRestLocation(`rest:${url}`);
-  const storage = restStorage(
-    { ...location, user: login.user ?? location.user, password: login.password ?? location.password },
-    {
-      authorities,
-      clientCertificate: null,
-      insecureTls: false,
-      connections: 5,
-      stuckMs: 20_000,
-      userAgent: 'test',
-    },
-  );
+  const storage = restStorage(location, {
+    user: login.user ?? location.user,
+    password: login.password === undefined ? null : async () => login.password!,
+    authorities,
+    clientCertificate: null,
+    insecureTls: false,
+    connections: 5,
+    stuckMs: 20_000,
+    userAgent: 'test',
+  });
   clients.push(storage);
   return storage;
 }

@@ -120,6 +120,35 @@ protect: [{ sources: [one, two], to: b }, { sources: one, to: [a, b] }]`);
     const text = `${head}sources: { a: { type: files, paths: [x] }, b: { type: files, paths: [x] } }\nprotect: [{ sources: a, to: local }]`;
     assert.deepEqual(warningsIn(text), ['4:44: sources.b: no entry of protect names this source']);
   });
+
+  it('names servers as locations with options', () => {
+    const { repositories } = understood(`version: 1
+repositories:
+  nas:
+    sftp: { host: nas, user: backup, path: /srv/repo, port: 2222, key: id, key-passphrase: "file:pass", known-hosts: /k }
+    append-only: true
+    password: env:A
+  there: { sftp: { host: nas, path: repo }, password: env:A }
+  server: { rest: { url: "https://host:8000/app/", user: app, password: env:REST, connections: 3 }, password: env:A }`);
+    assert.deepEqual(repositories, {
+      nas: {
+        location: 'sftp://backup@nas:2222//srv/repo',
+        options: {
+          'sftp.key': '/etc/lifeboat/id',
+          'sftp.key-passphrase': 'file:/etc/lifeboat/pass',
+          'sftp.known-hosts': '/k',
+          'storage.append-only': 'true',
+        },
+        password: 'env:A',
+      },
+      there: { location: 'sftp:nas:repo', options: {}, password: 'env:A' },
+      server: {
+        location: 'rest:https://host:8000/app/',
+        options: { 'rest.user': 'app', 'rest.password': 'env:REST', 'rest.connections': '3' },
+        password: 'env:A',
+      },
+    });
+  });
 });
 
 describe('a wrong configuration', () => {
@@ -215,12 +244,22 @@ describe('a wrong configuration', () => {
     [
       'with both a path and a bucket',
       'version: 1\nrepositories: { a: { s3: { bucket: x }, path: y, password: env:X } }',
-      ['2:17: repositories.a: expected either path or s3'],
+      ['2:17: repositories.a: expected one of path, s3, sftp and rest'],
     ],
     [
       'with a location that is to come',
-      'version: 1\nrepositories: { b: { path: "sftp:host:/x", password: env:X } }',
-      ['2:28: repositories.b.path: repositories at sftp: locations are not supported by this version'],
+      'version: 1\nrepositories: { b: { path: "gs:bucket:/x", password: env:X } }',
+      ['2:28: repositories.b.path: repositories at gs: locations are not supported by this version'],
+    ],
+    [
+      'with a server that is none',
+      'version: 1\nrepositories: { b: { path: "sftp:host", password: env:X }, c: { rest: { url: "ftp://x" }, password: env:X } }',
+      ['2:78: repositories.c.rest.url: expected a URL such as https://HOST:8000/PATH/, without credentials'],
+    ],
+    [
+      'with a location on a server that is none',
+      'version: 1\nrepositories: { b: { path: "sftp:host", password: env:X } }',
+      ['2:28: repositories.b.path: the location sftp:host cannot be used: host and path are expected'],
     ],
     [
       'with sections that are to come',

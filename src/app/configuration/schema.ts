@@ -119,8 +119,49 @@ const s3 = mapping(
   },
 );
 
+const sftp = mapping(
+  'A folder of an SSH server. Where it is and how to log in there may also stand in ~/.ssh/config.',
+  {
+    host: text('the name of a host').meta({ description: 'Name or address, or a Host of ~/.ssh/config.' }),
+    port: z
+      .int(expected('a port'))
+      .min(1, expected('a port'))
+      .max(65_535, expected('a port'))
+      .optional()
+      .meta({ description: 'Port of the server; 22 without it.' }),
+    user: text('a user').optional().meta({ description: 'User to log in as.' }),
+    path: text('the path of a folder').meta({
+      description: 'Folder of the repository; a relative path begins where a login of the user begins.',
+    }),
+    key: text('the path of a key')
+      .optional()
+      .meta({ description: 'Private key in place of those of ~/.ssh and of the agent.' }),
+    'key-passphrase': secret().optional().meta({ description: 'Passphrase of the key.' }),
+    'known-hosts': text('the path of a file')
+      .optional()
+      .meta({ description: 'Known hosts in place of those of the user and of the system.' }),
+    config: text('the path of a file')
+      .optional()
+      .meta({ description: 'ssh_config to read in place of ~/.ssh/config and that of the system.' }),
+    connections: wholeFrom(1).optional().meta({ description: 'Requests at once; 5 without it.' }),
+  },
+);
+
+const rest = mapping('A server of the REST protocol of restic, such as `lifeboat serve`.', {
+  url: z
+    .string(expected('a URL'))
+    .regex(
+      /^https?:\/\/[^\s/@]+(?:\/[^\s]*)?$/,
+      expected('a URL such as https://HOST:8000/PATH/, without credentials'),
+    )
+    .meta({ description: 'Where the repository is.', examples: ['https://backup.example.org:8000/app/'] }),
+  user: text('a user').optional().meta({ description: 'User to log in as.' }),
+  password: secret().optional().meta({ description: 'The password of the user.' }),
+  connections: wholeFrom(1).optional().meta({ description: 'Requests at once; 5 without it.' }),
+});
+
 const repository = mapping(
-  'Where backups rest: a path, or s3.',
+  'Where backups rest: a path, s3, sftp or rest.',
   {
     path: text('the path of a folder')
       .optional()
@@ -130,6 +171,11 @@ const repository = mapping(
         examples: ['/var/lib/lifeboat/repo', 's3:https://s3.example.org/bucket/prefix'],
       }),
     s3: s3.optional(),
+    sftp: sftp.optional(),
+    rest: rest.optional(),
+    'append-only': truth().optional().meta({
+      description: 'Refuse to delete and to replace anything but locks, here, whatever the storage allows.',
+    }),
     options: z
       .record(
         z.string().regex(/^[a-z0-9]+\.[a-z0-9-]+$/, expected('a name such as s3.region')),
@@ -144,7 +190,7 @@ const repository = mapping(
     }),
   },
   {
-    later: ['sftp', 'rest', 'azure', 'gs', 'b2', 'swift', 'rclone', 'immutability'],
+    later: ['azure', 'gs', 'b2', 'swift', 'rclone', 'immutability'],
     laterSays: (key) =>
       key === 'immutability'
         ? 'not supported by this version'

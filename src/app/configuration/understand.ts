@@ -14,6 +14,7 @@ import type {
 } from '../../model/configuration.ts';
 import { isLocal, locationProblem, schemeRefusal } from '../location.ts';
 import type { KeyPath } from './problems.ts';
+import { restPlace, sftpPlace } from './remote-places.ts';
 import { s3Place } from './s3-place.ts';
 import type { FileShape, HookShape, PostgresShape } from './schema.ts';
 import { isSecretReference } from './secret.ts';
@@ -48,20 +49,30 @@ export function understand(
 
   function repositoryOf(name: string, given: FileShape['repositories'][string]): RepositoryConfiguration {
     const at = ['repositories', name];
-    const { path, s3, password } = given;
-    if ((path === undefined) === (s3 === undefined))
-      problems.push({ path: at, message: 'expected either path or s3' });
+    const { path, s3, sftp, rest, password } = given;
+    const kinds = Object.entries({ path, s3, sftp, rest }).filter(([, value]) => value !== undefined);
+    const kind = kinds[0]?.[0] ?? 'path';
+    if (kinds.length !== 1) problems.push({ path: at, message: 'expected one of path, s3, sftp and rest' });
     const refusal = schemeRefusal(path ?? '');
     if (refusal) problems.push({ path: [...at, 'path'], message: refusal });
     const place = s3
       ? s3Place(s3, reference)
-      : {
-          location: isLocal(path ?? '') ? absolute((path ?? '').replace(/^local:/, '')) : path!,
-          options: {},
-        };
+      : sftp
+        ? sftpPlace(sftp, absolute, reference)
+        : rest
+          ? restPlace(rest, reference)
+          : {
+              location: isLocal(path ?? '') ? absolute((path ?? '').replace(/^local:/, '')) : path!,
+              options: {},
+            };
     const wrong = refusal || isLocal(place.location) ? null : locationProblem(place.location);
-    if (wrong) problems.push({ path: [...at, s3 ? 's3' : 'path'], message: wrong });
-    const options = { ...mapValues(given.options, (_, value) => String(value)), ...place.options };
+    if (wrong) problems.push({ path: [...at, kind], message: wrong });
+    const appendOnly: Record<string, string> = given['append-only'] ? { 'storage.append-only': 'true' } : {};
+    const options = {
+      ...mapValues(given.options, (_, value) => String(value)),
+      ...place.options,
+      ...appendOnly,
+    };
     return { location: place.location, options, password: reference(password) };
   }
 

@@ -5,7 +5,8 @@ import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
 
 export interface HttpSettings {
   readonly user: string | null;
-  readonly password: string | null;
+  /** Asked for with the first request. */
+  readonly password: (() => Promise<string>) | null;
   /** PEM of authorities to trust in place of the system's. */
   readonly authorities: readonly string[];
   /** PEM of a certificate with its key that this client shows. */
@@ -41,10 +42,11 @@ export interface HttpClient {
 /** @param secure whether the URLs begin with https. */
 export function httpClient(secure: boolean, settings: HttpSettings): HttpClient {
   const { user, password, authorities, clientCertificate } = settings;
-  const authorization =
-    user === null && password === null
-      ? {}
-      : { authorization: `Basic ${Buffer.from(`${user ?? ''}:${password ?? ''}`).toString('base64')}` };
+  async function authorization(): Promise<OutgoingHttpHeaders> {
+    if (user === null && password === null) return {};
+    const login = `${user ?? ''}:${(await password?.()) ?? ''}`;
+    return { authorization: `Basic ${Buffer.from(login).toString('base64')}` };
+  }
   let agent: Promise<{ agent: Agent; request: typeof import('node:http').request }> | null = null;
 
   async function makeAgent() {
@@ -73,7 +75,7 @@ export function httpClient(secure: boolean, settings: HttpSettings): HttpClient 
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     const headers: OutgoingHttpHeaders = {
       'user-agent': settings.userAgent,
-      ...authorization,
+      ...(await authorization()),
       ...given.headers,
       ...(given.parts && { 'content-length': length, 'content-type': 'application/octet-stream' }),
     };

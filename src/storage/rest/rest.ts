@@ -35,14 +35,11 @@ const codeByStatus: Readonly<Record<number, ErrorCode>> = {
 };
 
 /** A repository on a server that speaks restic's REST protocol, such as rest-server or `lifeboat serve`. */
-export function restStorage(
-  location: RestLocation,
-  settings: Omit<HttpSettings, 'user' | 'password'>,
-): Storage & { close(): void } {
+export function restStorage(location: RestLocation, settings: HttpSettings): Storage & { close(): void } {
   const base = location.url;
   const shown = formatRestLocation(location);
-  const { user, password } = location;
-  const client = httpClient(base.protocol === 'https:', { ...settings, user, password });
+  const { user } = settings;
+  const client = httpClient(base.protocol === 'https:', settings);
   const urlOf = (path: string): URL => new URL(path, base);
   const send = (
     method: HttpRequest['method'],

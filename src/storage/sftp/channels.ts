@@ -17,7 +17,7 @@ export interface SftpChannels {
 }
 
 /** Waits before the connection is made anew; there are as many attempts after the first. */
-const reconnectAfterMs = [0, 500, 2000, 5000] as const;
+const reconnectAfterMs = [0, 500, 2000] as const;
 const channelTimeoutMs = 30_000;
 
 interface Link {
