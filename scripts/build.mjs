@@ -69,6 +69,8 @@ async function bundlePrograms(version) {
     bundle: true,
     splitting: true,
     format: 'esm',
+    // Of modules in both forms the one whose unused parts can be left out.
+    mainFields: ['module', 'main'],
     platform: 'node',
     target: 'node26',
     chunkNames: 'chunk-[hash]',

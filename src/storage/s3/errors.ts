@@ -146,6 +146,9 @@ function explanation(error: unknown): string {
 /** @param action such as `read data/ab/…`. */
 export function s3Failure(action: string, location: string, error: unknown): LifeboatError {
   if (error instanceof LifeboatError) return error;
+  // Neither the server nor the network says these.
+  if (error instanceof TypeError || error instanceof ReferenceError)
+    return new LifeboatError('internal', `cannot ${action}: ${error.message}`, { cause: error });
   return new LifeboatError(codeOf(error), `cannot ${action} at ${location}: ${explanation(error)}`, {
     cause: error,
   });
