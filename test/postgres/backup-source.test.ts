@@ -77,7 +77,7 @@ describe('lifeboat backup --source of a database', { skip }, () => {
     assert.equal(status, 0);
     assert.match(stdout, /^app-db to local$[\s\S]*^app-db to second$/m);
     assert.match(stdout, /^app-db: PostgreSQL 15\.\d+, physical, incremental, local, [\d.]+ MiB$/m);
-    assert.match(stdout, /^recoverable at its end: \S+Z \(LSN 0\/\w+, timeline 1\)$/m);
+    assert.match(stdout, /^recoverable at its end: \S+ \S+\+00 \(LSN 0\/\w+, timeline 1\)$/m);
     assert.match(stdout, /^Next: lifeboat restore app-db --dry-run$/m);
   });
 
@@ -193,7 +193,7 @@ describe('lifeboat backup --source of a database with a journal', { skip }, () =
     assert.equal(refused.status, 1, refused.stdout);
     assert.match(
       refused.stderr,
-      /^Fatal: the log of app-db up to .* did not arrive in local within 3 s: .*no receiver/,
+      /^Fatal: the log of app-db up to .* did not arrive in local within \d\.?\d? s: .*no receiver/,
     );
     assert.equal((await workspace.lifeboat(['snapshots', '--json'])).stdout, '[]\n');
 

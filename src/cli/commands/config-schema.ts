@@ -2,7 +2,7 @@ import { defineCommand } from '../command.ts';
 
 export const command = defineCommand({
   name: 'schema',
-  usage: 'config schema',
+  usage: 'schema',
   description: `
     Prints the JSON Schema (draft 2020-12) of the configuration file. Editors complete keys and explain them
     where the file begins with a line that names the schema:

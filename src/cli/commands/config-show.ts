@@ -4,7 +4,7 @@ import { requireConfiguration } from '../configured.ts';
 
 export const command = defineCommand({
   name: 'show',
-  usage: 'config show',
+  usage: 'show',
   description: `
     Prints the configuration as it is understood: absolute paths, every default written out. Secrets are shown
     as the references that stand in the file; nothing is looked up.`,

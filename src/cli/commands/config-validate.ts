@@ -36,7 +36,7 @@ function meaning(configuration: Configuration): string[] {
 
 export const command = defineCommand({
   name: 'validate',
-  usage: 'config validate [FILE]',
+  usage: 'validate [FILE]',
   description: `
     Checks the configuration file: every key, unit, name and reference. Each problem is named by file, line and
     column. Nothing is connected to, and no secret is looked up.`,

@@ -9,7 +9,7 @@ import { journaledSources, openRepositories, walSourceOptions } from '../wal-sou
 
 export const command = defineCommand({
   name: 'compact',
-  usage: 'wal compact [OPTION]...',
+  usage: 'compact [OPTION]...',
   description: `
     Makes one object of the slices of each finished segment. \`wal receive\` does that by itself while it runs. The
     slices are removed only after the whole has been stored and read back.`,

@@ -7,7 +7,7 @@ import { journaledSource, openRepositories, walSourceOptions } from '../wal-sour
 
 export const command = defineCommand({
   name: 'push',
-  usage: 'wal push [OPTION]... FILE',
+  usage: 'push [OPTION]... FILE',
   description: `
     Stores a file of the server's log, and ends with status 0 only when it is durable in every repository of the
     source. For archive_command, which runs it in the data directory. Where \`lifeboat wal receive\` runs on this

@@ -10,7 +10,7 @@ const statusEveryMs = 1000;
 
 export const command = defineCommand({
   name: 'receive',
-  usage: 'wal receive [OPTION]...',
+  usage: 'receive [OPTION]...',
   description: `
     Receives the log of a source from its server as it is written, and stores it in every repository of the source;
     the server keeps what is not durable there yet. It reconnects by itself, follows a failover, and tells what

@@ -14,7 +14,7 @@ import { journaledSources, openRepositories, walSourceOptions } from '../wal-sou
 
 export const command = defineCommand({
   name: 'status',
-  usage: 'wal status [OPTION]...',
+  usage: 'status [OPTION]...',
   description: `
     Shows, for each source with a journal, how far its log is stored in each repository, and what the process that
     receives it on this machine says: lag, replication slot, alarms.`,
