@@ -19,6 +19,18 @@ const modes: Readonly<Record<RecoveryPlan['mode'], string>> = {
   resume: 'an interrupted restore, which is resumed',
 };
 
+const places: Readonly<Record<RecoveryPlan['configuration']['kind'], string>> = {
+  inside: 'in the data directory, restored with it',
+  there: 'as it is on this machine, outside of the data directory',
+  'put-back': 'gone from where it was; put back from the backup',
+  adapted: 'not on this machine; written into the data directory from the backup',
+  minimal: 'neither in the backup nor on this machine; a minimal one',
+};
+
+function configurationText({ kind, files }: RecoveryPlan['configuration']): string {
+  return [places[kind], ...files].join('\n');
+}
+
 /** Two columns: what, and how it will be. */
 export function planRows(plan: RecoveryPlan): [string, string][] {
   const { backup, wal, estimate } = plan;
@@ -50,11 +62,13 @@ export function planRows(plan: RecoveryPlan): [string, string][] {
       'Disk',
       `${roundBytes(neededBytes)} needed, ${roundBytes(freeBytes)} free at ${path}${enough ? '' : ': NOT ENOUGH'}`,
     ]),
+    ['Config', configurationText(plan.configuration)],
     ['Settings', plan.settings.map(([name, value]) => `${name} = '${value}'`).join('\n')],
     ...(estimate === null
       ? []
-      : [['Time', `about ${formatDuration(estimate.seconds * 1000)} (${estimate.how})`] as [string, string]]),
+      : [['Time', `about ${formatDuration(estimate.seconds * 1000)}\n${estimate.how}`] as [string, string]]),
     ['Steps', plan.steps.map((step, at) => `${at + 1}. ${step}`).join('\n')],
+    ...plan.notes.map((note): [string, string] => ['Note', note]),
   ];
 }
 
@@ -71,7 +85,6 @@ export function printRecoveryPlan(output: Output, plan: RecoveryPlan): void {
       output.info(`${heading}  ${line}`);
     }
   }
-  for (const note of plan.notes) output.warn(`note: ${note}`);
 }
 
 export interface RecoveryPrinter {
@@ -167,7 +180,7 @@ export function printRecovered(output: Output, report: RecoveredCluster, isCopy:
     );
     for (const line of [...amcheck.findings, ...amcheck.unchecked]) output.warn(line);
   }
-  for (const note of notes) output.warn(`note: ${note}`);
+  for (const note of notes) output.info(`note: ${note}`);
   if (server) {
     output.info(`the server accepts connections at ${server.host} port ${server.port}`);
     const after = isCopy

@@ -75,7 +75,8 @@ describe('lifeboat restore of a source', { skip: missingServer('debian') }, () =
     ])
       assert.match(stdout, line);
     assert.match(stdout, /recovery_target_time = '20/);
-    assert.match(stderr, /the original runs .* so the copy gets port \d+/);
+    assert.match(stdout, /^Note +the original runs .* so the copy gets port \d+$/m);
+    assert.equal(stderr, '');
     assert.equal(existsSync(target), false);
     const json = await restore('--to', before2, '--target', target, '--dry-run', '--json');
     const plan = JSON.parse(json.stdout.split('\n')[0]!) as { message_type: string; mode: string };

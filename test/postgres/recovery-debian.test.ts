@@ -128,7 +128,7 @@ describe('a cluster of Debian', { skip: missing }, () => {
     appendFileSync(join(configuration, 'conf.d', 'mine.conf'), '# changed\n');
     const done = await restore();
     assert.equal(done.status, 0, done.stderr);
-    assert.match(done.stderr, /configuration here stays as it is.*mine\.conf/);
+    assert.match(done.stdout, /configuration here stays as it is.*mine\.conf/);
     assert.equal(await sql("select string_agg(n::text, ',' order by n) from t"), '1,2');
     assert.equal(await sql('show config_file'), join(configuration, 'postgresql.conf'));
     assert.equal(await sql('show work_mem'), '5MB');
@@ -143,7 +143,10 @@ describe('a cluster of Debian', { skip: missing }, () => {
     renameSync(configuration, aside);
     const hba = readFileSync(join(aside, 'pg_hba.conf'));
     const planned = await restore('--dry-run');
-    assert.match(planned.stdout, /put back configuration that is gone: .*postgresql\.conf/);
+    assert.match(
+      planned.stdout,
+      /^Config +gone from where it was; put back from the backup\n +\/etc\/postgresql\/.*\.conf$/m,
+    );
     assert.equal(existsSync(configuration), false);
     const done = await restore();
     assert.equal(done.status, 0, done.stderr);
@@ -167,7 +170,7 @@ describe('a cluster of Debian', { skip: missing }, () => {
         assert.equal(done.status, 0, done.stderr);
         const at = Number(/connections at .* port (\d+)/.exec(done.stdout)?.[1]);
         assert.notEqual(at, port);
-        assert.match(done.stderr, new RegExp(`the copy gets port ${at}`));
+        assert.match(done.stdout, new RegExp(`the copy gets port ${at}`));
         assert.equal(await sqlAt(folder, at, "select string_agg(n::text, ',' order by n) from t"), '1,2');
         assert.equal(await sqlAt(folder, at, 'show work_mem'), '5MB');
         assert.equal(await sqlAt(folder, at, 'show archive_mode'), 'off');
@@ -204,8 +207,8 @@ describe('a cluster of Debian', { skip: missing }, () => {
       const done = await restore('--target', target);
       assert.equal(done.status, 0, done.stderr);
       const at = Number(/connections at .* port (\d+)/.exec(done.stdout)?.[1]);
-      assert.match(done.stderr, new RegExp(`it has port ${at}, as port ${taken} is taken`));
-      assert.match(done.stderr, new RegExp(`its socket is in ${target}, as it cannot be made in ${locked}`));
+      assert.match(done.stdout, new RegExp(`it has port ${at}, as port ${taken} is taken`));
+      assert.match(done.stdout, new RegExp(`its socket is in ${target}, as it cannot be made in ${locked}`));
       assert.equal(await sqlAt(target, at, 'select count(*) from t'), '2');
       assert.match(
         readFileSync(join(target, 'postgresql.auto.conf'), 'utf8'),

@@ -43,7 +43,7 @@ export function settingsShown(input: PlanInput): [string, string][] {
 
 export function stepsOf(input: PlanInput, mode: RecoveryPlan['mode'], tablespaces: number): string[] {
   const { start, standby, amcheck, stopServer, configuration } = input;
-  const files = configuration.bring.map(({ path }) => path).join(', ');
+  const { kind, bring } = configuration;
   const what = tablespaces > 0 ? `data directory and ${tablespaces} tablespaces` : 'data directory';
   return [
     ...(stopServer ? ['stop the server that runs there'] : []),
@@ -51,12 +51,12 @@ export function stepsOf(input: PlanInput, mode: RecoveryPlan['mode'], tablespace
     mode === 'fresh'
       ? `fetch the ${what}`
       : `compare the ${what}, fetch what differs, remove what is too much`,
-    ...(files === ''
+    ...(bring.length === 0
       ? []
       : [
-          configuration.kind === 'adapted'
-            ? `write the configuration that the backup has (${files}) into the data directory`
-            : `put back configuration that is gone: ${files}`,
+          kind === 'adapted'
+            ? 'write the configuration of the backup into the data directory'
+            : 'put back configuration files that are gone',
         ]),
     `write the recovery's settings and ${standby ? 'standby.signal' : 'recovery.signal'}`,
     ...(start ? [] : ['fetch the log']),
