@@ -102,15 +102,17 @@ export function openBlobStore(
 
   async function storePack(pack: FinishedPack): Promise<void> {
     const id = pack.id as Id;
+    const blobs = parseHeader(pack.header, pack.blobBytes, id);
+    // Blobs of one type share a pack.
+    const facts = { sha256: id, holdsTrees: blobs[0]?.type === 'tree' };
     try {
       await options.mayWrite;
       if (failure) return;
-      await storage.save(keyOf('data', id), [new Uint8Array(pack.memory, 0, pack.length)]);
+      await storage.save(keyOf('data', id), [new Uint8Array(pack.memory, 0, pack.length)], facts);
     } finally {
       freeBuffer(pack);
     }
     options.onStored?.({ id, bytes: pack.length });
-    const blobs = parseHeader(pack.header, pack.blobBytes, id);
     const number = index.packNumber(id);
     for (let n = 0; n < blobs.length; n++) {
       const { offset, length, uncompressedLength } = blobs[n]!;

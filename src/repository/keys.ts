@@ -213,7 +213,7 @@ export async function addKey(
   };
   const bytes = Buffer.from(JSON.stringify(file));
   const id = createHash('sha256').update(bytes).digest('hex') as Id;
-  await storage.save(keyOf('keys', id), [bytes]);
+  await storage.save(keyOf('keys', id), [bytes], { sha256: id });
   const readBack = await storage.load(keyOf('keys', id));
   if (!readBack.equals(bytes)) {
     throw new LifeboatError(
