@@ -81,6 +81,31 @@ describe('lifeboat backup --source of a database', { skip }, () => {
     assert.match(stdout, /^Next: lifeboat restore app-db --dry-run$/m);
   });
 
+  test('tells how much there is to do and how far it is', async () => {
+    for (const [method, args] of [
+      ['physical', ['--type', 'full']],
+      ['logical', []],
+      ['logical', []],
+    ] as const) {
+      workspace.configure({ method });
+      const { stdout } = await workspace.lifeboat(
+        ['backup', '--source', sourceName, '-r', 'local', '--json', ...args],
+        { LIFEBOAT_PROGRESS_FPS: '60' },
+      );
+      const states = linesOf(stdout)
+        .map((line) => JSON.parse(line) as JsonObject)
+        .filter(({ message_type, total_bytes }) => message_type === 'status' && Number(total_bytes) > 0);
+      const done = states.map(({ percent_done }) => Number(percent_done));
+      // Of a first dump nobody knows how large it will be.
+      if (method === 'physical') assert.ok(done.length > 0, stdout);
+      assert.ok(
+        done.every((percent) => percent >= 0 && percent <= 1),
+        done.join(' '),
+      );
+    }
+    workspace.configure({});
+  });
+
   test('tells with --dry-run what it would go on from', async () => {
     const { stdout } = await workspace.lifeboat(['backup', '--all', '--dry-run', '-r', 'local']);
     assert.match(

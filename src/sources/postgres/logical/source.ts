@@ -49,6 +49,20 @@ async function readGround(
 }
 
 /**
+ * What the dumps of these databases had together the last time; null where one was not among them. The size of a
+ * database tells little of its dump's: indexes are not in it, and text takes another room than pages.
+ */
+function bytesBefore(
+  databases: readonly { readonly name: string }[],
+  { previous, selection }: LogicalBackupOptions,
+): number | null {
+  if (!previous || previous.schemaOnly !== selection.schemaOnly) return null;
+  const before = new Map(previous.databases.map(({ name, bytes }) => [name, bytes]));
+  if (!databases.every(({ name }) => before.has(name))) return null;
+  return databases.reduce((sum, { name }) => sum + before.get(name)!, 0);
+}
+
+/**
  * A logical backup of databases of a PostgreSQL server as a source of entries: one dump for each database, then
  * the globals and the manifest. Each dump is one snapshot of its database; those of several databases lie some
  * time apart, as a transaction of PostgreSQL sees one database only.
@@ -109,6 +123,8 @@ export function createLogicalSource(options: LogicalBackupOptions): LogicalSourc
     if (globals.problem !== null) run.warning(globals.problem);
     if (globals.sql) yield entryOf(`${source}/globals.sql`, { kind: 'bytes', bytes: globals.sql });
 
+    const bytes = bytesBefore(ground.databases, options);
+    if (bytes !== null) run.expected(0, bytes);
     const databases: LogicalDatabase[] = [];
     for (const database of ground.databases) {
       databases.push(yield* dumpOne(database, dump.path));
