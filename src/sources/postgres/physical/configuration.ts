@@ -1,7 +1,7 @@
 import { lstatSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { bytesOfText } from '../../../core/bytestring.ts';
-import { errnoOf, hasCode, messageOf } from '../../../core/errors.ts';
+import { errnoOf, messageOf } from '../../../core/errors.ts';
 import type { ConfigurationFile } from '../../../model/postgres-manifest.ts';
 import type { SourceEntry } from '../../../model/source-entry.ts';
 import { groupName, userName } from '../../../transport/accounts.ts';
@@ -35,17 +35,17 @@ async function listFiles(session: SqlSession): Promise<ConfigurationFile[]> {
   return files;
 }
 
+/** Only superusers may look unless it was granted; asking first keeps an error out of the server's log. */
 async function listIncluded(session: SqlSession): Promise<ConfigurationFile[]> {
-  try {
-    const rows = await session.query<{ path: string }>(
-      'select distinct sourcefile as path from pg_catalog.pg_file_settings where sourcefile is not null order by 1',
-    );
-    return rows.map(({ path }) => ({ path, role: 'included' }));
-  } catch (error) {
-    // Only superusers may look unless it was granted; the main files are kept all the same.
-    if (hasCode(error, 'database-permission')) return [];
-    throw error;
-  }
+  const [row] = await session.query<{ may: boolean }>(
+    `select pg_catalog.has_table_privilege('pg_catalog.pg_file_settings', 'select')
+        and pg_catalog.has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'execute') as may`,
+  );
+  if (!row?.may) return [];
+  const rows = await session.query<{ path: string }>(
+    'select distinct sourcefile as path from pg_catalog.pg_file_settings where sourcefile is not null order by 1',
+  );
+  return rows.map(({ path }) => ({ path, role: 'included' }));
 }
 
 function ownerOf(stat: { readonly uid: bigint; readonly gid: bigint }) {
