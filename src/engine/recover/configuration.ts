@@ -5,9 +5,8 @@ import type { Id } from '../../model/id.ts';
 import type { PhysicalManifest } from '../../model/postgres-manifest.ts';
 import type { BlobReader } from '../../repository/blob-reader.ts';
 import { type ConfigPlace, findConfiguration } from '../../sources/postgres/recovery/config-files.ts';
-import type { Account } from '../../sources/postgres/recovery/data-directory.ts';
+import { type Account, accountNamed } from '../../sources/postgres/recovery/data-directory.ts';
 import { type KeptFile, putBack, writeAdapted } from '../../sources/postgres/recovery/kept-configuration.ts';
-import { groupId, userId } from '../../transport/accounts.ts';
 import { findDumpTarget } from '../dump/dump-path.ts';
 import { wholeContent } from '../dump/file-content.ts';
 import { writeOwned } from './restore-cluster.ts';
@@ -41,10 +40,8 @@ export async function readKeptFiles(
     if (found.kind !== 'file') continue;
     const { node } = found;
     const content = Buffer.concat(await wholeContent(reader, node));
-    const uid = node.user === undefined ? null : userId(node.user);
     // Accounts may have other numbers here.
-    const gid = node.group === undefined ? null : groupId(node.group);
-    const named = { uid: uid ?? 0, gid: gid ?? 0 };
+    const named = accountNamed(node.user, node.group);
     const owner = process.geteuid?.() !== 0 ? null : node.uid === trees.owner.uid ? account : named;
     kept.push({ path, role, content, permissions: node.mode & 0o777, owner });
   }

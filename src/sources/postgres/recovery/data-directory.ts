@@ -125,6 +125,11 @@ export function postgresAccount(): Account | null {
   return uid !== null && gid !== null ? { uid, gid } : null;
 }
 
+/** An account of this machine by names; root's number stands for a name that it does not know. */
+export function accountNamed(user: string | undefined, group: string | undefined): Account {
+  return { uid: (user && userId(user)) || 0, gid: (group && groupId(group)) || 0 };
+}
+
 /** Brings everything written to the file system of a path onto its disk. */
 export async function syncFileSystem(path: string): Promise<void> {
   // Best effort: where there is no such program, the server syncs everything itself before it recovers.
