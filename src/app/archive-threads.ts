@@ -94,6 +94,7 @@ export function startArchiveThreads(setup: ArchiveSetup, size: number): ArchiveT
     }
   }
 
+  for (let at = 0; at < size; at++) threads[at] = start(at);
   return {
     size,
     store(path, mustBeReady) {

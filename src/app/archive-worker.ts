@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { LifeboatError, messageOf } from '../core/errors.ts';
 import { type ArchiveStore, createArchiveStore } from '../engine/journal/push/store.ts';
+import { readWholeAtOnce } from '../engine/journal/push/whole-file.ts';
 import type { Envelope } from '../journal/envelope.ts';
 import { createSealer, type MasterKey } from '../repository/crypto.ts';
 import { createEnvelopeCodec } from '../repository/envelope-codec.ts';
@@ -45,9 +46,10 @@ function asBuffers({ encryption, macK, macR }: MasterKey): MasterKey {
 function openStore({ places, ...more }: ArchiveSetup): ArchiveStore {
   return createArchiveStore({
     ...more,
-    memory,
+    read: (path) => readWholeAtOnce(path, memory),
     places: places.map(({ name, location, master }) => {
-      const codec = createEnvelopeCodec(createSealer(asBuffers(master)));
+      // One file at a time, and a place stores what was sealed before the next is.
+      const codec = createEnvelopeCodec(createSealer(asBuffers(master)), { reuseSealed: true });
       const envelope: Envelope = {
         seal: async (parts) => codec.seal(joined(parts)),
         open: async (stored, object) => codec.open(stored, object),

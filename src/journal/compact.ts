@@ -105,8 +105,7 @@ async function wholePiece(
   bytes: Uint8Array,
 ): Promise<Piece> {
   const existing = pieces.filter(({ from, to }) => from === 0 && to === bytes.length);
-  const { sha256: _, ...given } = facts;
-  const saved = await savePiece(place, stream, { ...given, from: 0 }, bytes, { existing });
+  const saved = await savePiece(place, stream, { ...facts, from: 0 }, bytes, { existing });
   return saved.piece;
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { LifeboatError, messageOf } from '../core/errors.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Envelope } from './envelope.ts';
@@ -12,13 +12,9 @@ import { nameHashDigits } from './layout.ts';
 const lengthBytes = 4;
 const factsBytesMax = 65536;
 
-export function sha256Hex(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
 /** The digits of an object's name that tell its content. */
 export function nameHash(stored: Uint8Array): string {
-  return sha256Hex(stored).slice(0, nameHashDigits);
+  return hash('sha256', stored, 'hex').slice(0, nameHashDigits);
 }
 
 /** Seals facts and bytes. @returns the bytes to store and the hash for their name. */

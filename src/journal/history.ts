@@ -3,7 +3,7 @@ import type { JournalStream } from '../model/journal.ts';
 import { historyName, parseHistory, type Timeline } from '../model/wal.ts';
 import type { TimelineHistory } from './coverage.ts';
 import type { JournalPlace } from './envelope.ts';
-import { loadFrame, sealFrame, sha256Hex } from './frame.ts';
+import { loadFrame, sealFrame } from './frame.ts';
 import { historyKey, historyPrefix, parseHistoryKey, type StoredHistory } from './layout.ts';
 
 /** Timeline history files, which tell where each timeline left the one before. */
@@ -15,8 +15,6 @@ interface HistoryFacts {
   readonly stream: string;
   /** Such as `00000002.history`. */
   readonly name: string;
-  /** SHA-256 of the file, hexadecimal. */
-  readonly sha256: string;
   /** RFC 3339, of the machine that stored it. */
   readonly storedAt: string;
 }
@@ -36,16 +34,15 @@ async function loadOne(
 ): Promise<{ readonly facts: HistoryFacts; readonly content: Buffer }> {
   const key = historyKey(stream, stored);
   const { facts, bytes } = await loadFrame(place.storage, place.envelope, key, stored.hash);
-  const { version, source, name, sha256, storedAt } = facts;
+  const { version, source, name, storedAt } = facts;
   const fits =
     version === 1 &&
     source === stream.source &&
     facts.stream === stream.stream &&
     name === historyName(stored.timeline) &&
-    sha256 === sha256Hex(bytes) &&
     typeof storedAt === 'string';
   if (!fits) throw new LifeboatError('journal-damaged', `${key} holds something else than its name says`);
-  return { facts: { version, source, stream: stream.stream, name, sha256, storedAt }, content: bytes };
+  return { facts: { version, source, stream: stream.stream, name, storedAt }, content: bytes };
 }
 
 /**
@@ -101,7 +98,6 @@ export async function saveHistory(
     source: stream.source,
     stream: stream.stream,
     name: historyName(timeline),
-    sha256: sha256Hex(content),
     storedAt: new Date().toISOString(),
   };
   const { stored, hash } = await sealFrame(place.envelope, facts, content);

@@ -114,12 +114,17 @@ async function listFolders(
 
 /** The pieces of one unit, sorted. */
 export async function listUnit(place: JournalPlace, stream: JournalStream, unit: string): Promise<Piece[]> {
-  return piecesOfUnit(await listFolder(place, stream, unit), unit);
+  const { storage } = place;
+  if (!storage.listBeginning) return piecesOfUnit(await listFolder(place, stream, unit), unit);
+  return sortedPieces(await storage.listBeginning(folderPrefix(stream, unit), `${unit}-`));
 }
 
 /** The pieces of all units that share a folder with this one. */
 export async function listFolder(place: JournalPlace, stream: JournalStream, unit: string): Promise<Piece[]> {
-  const listed = await place.storage.list(folderPrefix(stream, unit));
+  return sortedPieces(await place.storage.list(folderPrefix(stream, unit)));
+}
+
+function sortedPieces(listed: readonly { readonly key: string; readonly size: number }[]): Piece[] {
   return listed.flatMap(({ key, size }) => parsePieceKey(key, size) ?? []).sort(comparePieces);
 }
 

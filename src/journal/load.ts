@@ -11,8 +11,8 @@ export interface LoadedPiece {
 }
 
 /**
- * Loads a piece and verifies it: its hash against its name, its tag, its facts against its name, its bytes
- * against the facts.
+ * Loads a piece and verifies it: its hash against its name, its tag, its checksum, its facts against its
+ * name.
  * @throws LifeboatError `journal-damaged` naming the object; `storage-missing-file` where it is gone, as after a
  *   compaction; other errors of the storage as they are.
  */

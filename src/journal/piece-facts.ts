@@ -1,10 +1,9 @@
 import { LifeboatError } from '../core/errors.ts';
 import type { JournalStream, Piece, PieceFacts } from '../model/journal.ts';
-import { sha256Hex } from './frame.ts';
 
 /** What the writer of a piece knows; the rest follows from its bytes. */
 export type GivenFacts = Pick<PieceFacts, 'unit' | 'from' | 'unitBytes'> &
-  Partial<Pick<PieceFacts, 'sha256' | 'firstCommitMs' | 'lastCommitMs' | 'sentMs' | 'storedAt'>>;
+  Partial<Pick<PieceFacts, 'firstCommitMs' | 'lastCommitMs' | 'sentMs' | 'storedAt'>>;
 
 /** PostgreSQL's limits (IsValidWalSegSize): a power of two from 1 MiB to 1 GiB. */
 const unitBytesMax = 2 ** 30;
@@ -31,7 +30,6 @@ export function completeFacts(
     from,
     to,
     unitBytes,
-    sha256: given.sha256 ?? sha256Hex(bytes),
     firstCommitMs: given.firstCommitMs ?? null,
     lastCommitMs: given.lastCommitMs ?? null,
     sentMs: given.sentMs ?? null,
@@ -42,7 +40,7 @@ export function completeFacts(
 const isTime = (value: unknown): value is number | null => value === null || Number.isFinite(value);
 
 /**
- * Reads the facts of an opened piece and holds them against its name and its bytes.
+ * Reads the facts of an opened piece and holds them against its name and the number of its bytes.
  * @throws LifeboatError `journal-damaged` naming the object.
  */
 export function parseFacts(
@@ -53,7 +51,7 @@ export function parseFacts(
   key: string,
 ): PieceFacts {
   const damaged = (why: string) => new LifeboatError('journal-damaged', `${key} ${why}`);
-  const { version, unitBytes, sha256, firstCommitMs, lastCommitMs, sentMs, storedAt } = facts;
+  const { version, unitBytes, firstCommitMs, lastCommitMs, sentMs, storedAt } = facts;
   if (version !== 1)
     throw new LifeboatError('journal-damaged', `${key} has facts of the unknown version ${version}`, {
       hint: 'this journal was written by a newer version; update Lifeboat',
@@ -66,7 +64,6 @@ export function parseFacts(
   if (typeof unitBytes !== 'number' || unitBytes < piece.to) throw damaged('lies beyond the end of its unit');
   if (!isTime(firstCommitMs) || !isTime(lastCommitMs) || !isTime(sentMs) || typeof storedAt !== 'string')
     throw damaged('has facts that cannot be read');
-  if (sha256 !== sha256Hex(bytes)) throw damaged('holds bytes with another hash than its facts say');
   return {
     version,
     source: stream.source,
@@ -75,7 +72,6 @@ export function parseFacts(
     from: piece.from,
     to: piece.to,
     unitBytes,
-    sha256,
     firstCommitMs,
     lastCommitMs,
     sentMs,

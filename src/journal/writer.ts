@@ -3,7 +3,6 @@ import type { JournalStream } from '../model/journal.ts';
 import { formatLsn, type Lsn, segmentAt, segmentName, type Timeline } from '../model/wal.ts';
 import type { JournalPlace } from './envelope.ts';
 import type { JournalSink } from './events.ts';
-import { sha256Hex } from './frame.ts';
 import { loadUnit } from './load-unit.ts';
 import { createPlaceLane, type PlaceLane, type Slice } from './place-lane.ts';
 import { createSliceBuffer, type SliceBuffer } from './slice-buffer.ts';
@@ -184,7 +183,6 @@ export function createSliceWriter(options: SliceWriterOptions): SliceWriter {
       unit,
       from: Number(start % BigInt(unitBytes)),
       unitBytes,
-      sha256: sha256Hex(bytes),
       firstCommitMs: described?.firstCommitMs ?? null,
       lastCommitMs: described?.lastCommitMs ?? null,
       sentMs,

@@ -1,6 +1,13 @@
 const frameMagic = 0xfd2fb528;
 const headerBytesMin = 6;
 
+/** Whether the first frame of `src` ends with a checksum of its content (RFC 8878 section 3.1.1.1.1). */
+export function frameHasChecksum(src: Uint8Array): boolean {
+  if (src.length < headerBytesMin) return false;
+  const view = new DataView(src.buffer, src.byteOffset, src.byteLength);
+  return view.getUint32(0, true) === frameMagic && (view.getUint8(4) & 0x04) !== 0;
+}
+
 /**
  * The content size that the header of the first frame states (RFC 8878 section 3.1.1.1), in bytes.
  *

@@ -13,6 +13,7 @@ const parameterCodes = [
   ['minMatch', 105],
   ['targetLength', 106],
   ['strategy', 107],
+  ['checksum', 201],
 ] as const;
 
 /** ZSTD_error_dstSize_tooSmall of zstd_errors.h. */

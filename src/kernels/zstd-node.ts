@@ -12,6 +12,7 @@ const parameterCodes = [
   ['minMatch', constants.ZSTD_c_minMatch],
   ['targetLength', constants.ZSTD_c_targetLength],
   ['strategy', constants.ZSTD_c_strategy],
+  ['checksum', constants.ZSTD_c_checksumFlag],
 ] as const;
 
 const tooLarge = 'ERR_BUFFER_TOO_LARGE';

@@ -16,6 +16,8 @@ export interface ZstdParameters {
   readonly targetLength?: number;
   /** 1 fast, 2 dfast, 3 greedy, 4 lazy, 5 lazy2, 6 btlazy2, 7 btopt. */
   readonly strategy?: number;
+  /** 1: the frame ends with a checksum of its content, which every decompressor checks. */
+  readonly checksum?: 0 | 1;
 }
 
 /**
@@ -33,4 +35,17 @@ export const zstdParameters: Readonly<Record<CompressionMode, ZstdParameters>> =
   fastest: { level: 1, strategy: 1, windowLog: 19, hashLog: 13, minMatch: 6 },
   better: { level: 4, windowLog: 21 },
   max: { level: 11, windowLog: 22 },
+};
+
+/**
+ * For the log of a database. Its pages repeat near by: on write-ahead logs of pgbench and of bulk loads this table of
+ * 32 KiB finds as much as larger ones, and takes a quarter less time than `auto`. Measured as above.
+ */
+export const logParameters: ZstdParameters = {
+  level: 1,
+  strategy: 1,
+  windowLog: 18,
+  hashLog: 13,
+  minMatch: 6,
+  checksum: 1,
 };

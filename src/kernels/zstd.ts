@@ -4,7 +4,7 @@ import { createNodeCompressor, createNodeDecompressor } from './zstd-node.ts';
 
 import { type CompressionMode, type ZstdParameters, zstdParameters } from './zstd-parameters.ts';
 
-/** Zstandard frames (RFC 8878) with the content size in the header and without a checksum, as restic writes them. */
+/** Zstandard frames (RFC 8878) with the content size in the header; without a checksum, as restic writes them, unless the parameters ask for one. */
 export interface Compressor {
   /**
    * Compresses `src` into one frame at `dst[dstOffset…]`. Everything behind `dstOffset` may be overwritten,

@@ -35,8 +35,6 @@ export interface PieceFacts {
   readonly from: number;
   readonly to: number;
   readonly unitBytes: number;
-  /** SHA-256 of the bytes, hexadecimal. */
-  readonly sha256: string;
   /**
    * The source's clock, milliseconds since 1970 with fraction, of the first and last commit or abort record that ENDS in this piece;
    * null where there is none, or they were not looked for.

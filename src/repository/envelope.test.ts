@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
+import { zstdDecompressSync } from 'node:zlib';
 import { hasCode } from '../core/errors.ts';
+import { frameHasChecksum } from '../kernels/zstd-frame.ts';
 import { newConfig } from './config.ts';
 import { createSealer } from './crypto.ts';
 import { journalEnvelope } from './envelope.ts';
@@ -51,17 +53,46 @@ describe('the envelope of journals', () => {
   });
 
   test('gives nothing out that does not open to what was sealed', () => {
-    const faulty = createEnvelopeCodec({
-      ...sealer,
-      seal(plain) {
-        const sealed = sealer.seal(plain);
-        sealed[20]! ^= 1;
-        return sealed;
-      },
+    const tampered = (change: (document: Buffer) => void) =>
+      createEnvelopeCodec({
+        ...sealer,
+        sealInto(target, offset, plain) {
+          const document = Buffer.from(plain);
+          change(document);
+          return sealer.sealInto(target, offset, document);
+        },
+      });
+    const withBitFlipped = tampered((document) => {
+      document[document.length >> 1]! ^= 1;
     });
-    assert.throws(
-      () => faulty.seal(Buffer.from('x')),
-      (error) => hasCode(error, 'internal', 'journal-damaged'),
-    );
+    const ofOtherContent = tampered((document) => {
+      document[document.length - 1]! ^= 1; // the frame's checksum
+    });
+    const withoutChecksum = tampered((document) => {
+      document[5]! &= ~4;
+    });
+    const unopened = createEnvelopeCodec({ ...sealer, open: () => null });
+    for (const faulty of [withBitFlipped, ofOtherContent, withoutChecksum, unopened])
+      for (const content of [Buffer.from('x'), text])
+        assert.throws(
+          () => faulty.seal(content),
+          (error) => hasCode(error, 'internal') && error.message.includes('nothing was stored'),
+        );
+  });
+
+  test('lends the memory of what it sealed where it may', () => {
+    const codec = createEnvelopeCodec(sealer, { reuseSealed: true });
+    const first = codec.seal(text);
+    assert.ok(Buffer.from(codec.open(first, 'it')).equals(text));
+    const second = codec.seal(text.subarray(7));
+    assert.equal(first.buffer, second.buffer);
+    assert.ok(Buffer.from(codec.open(second, 'it')).equals(text.subarray(7)));
+  });
+
+  test('has zstd check the content, without Lifeboat too', () => {
+    const document = sealer.open(createEnvelopeCodec(sealer).seal(text))!;
+    assert.ok(frameHasChecksum(document.subarray(1)));
+    document[document.length - 1]! ^= 1;
+    assert.throws(() => zstdDecompressSync(document.subarray(1)), /checksum/i);
   });
 });

@@ -1,6 +1,6 @@
 import { LifeboatError, messageOf } from '../core/errors.ts';
 import { sha256 } from '../kernels/sha256.ts';
-import { createCompressor, createDecompressor } from '../kernels/zstd.ts';
+import { type Compressor, createCompressor, createDecompressor } from '../kernels/zstd.ts';
 import { frameContentBytes } from '../kernels/zstd-frame.ts';
 import { type Id, idOfBytes } from '../model/id.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -16,7 +16,7 @@ import { configKey, type FileKind, keyOf } from './layout.ts';
 const documentBytesMax = 512 * 1024 * 1024;
 const zstdMark = 2;
 
-let compressor: ReturnType<typeof createCompressor> | undefined;
+let compressor: Compressor | undefined;
 let decompressor: ReturnType<typeof createDecompressor> | undefined;
 
 /** Room that `compressDocument` needs for a document of `length` bytes. */
@@ -28,9 +28,9 @@ export function compressedDocumentBytesMax(length: number): number {
 export function compressDocument(
   plaintext: Uint8Array,
   target: Buffer = Buffer.allocUnsafe(compressedDocumentBytesMax(plaintext.length)),
+  by: Compressor = (compressor ??= createCompressor('auto')),
 ): Buffer {
-  compressor ??= createCompressor('auto');
-  const written = compressor.compress(plaintext, target, 1);
+  const written = by.compress(plaintext, target, 1);
   if (written < 0)
     throw new LifeboatError(
       'internal',
@@ -115,7 +115,7 @@ export function unpackedFiles(storage: Storage, sealer: Sealer, version: () => 1
           'internal',
           `${kind}/${id} does not decode to what was encoded; nothing was stored`,
         );
-      await storage.save(keyOf(kind, id), [sealed]);
+      await storage.save(keyOf(kind, id), [sealed], { sha256: id });
       return id;
     },
     async loadConfig() {

@@ -47,6 +47,15 @@ export interface Storage {
   list(prefix: string): Promise<{ readonly key: string; readonly size: number }[]>;
 
   /**
+   * As `list` of a folder, for the few objects in it whose names begin so. Absent where telling them from the others
+   * is no cheaper than listing all.
+   */
+  listBeginning?(
+    folder: string,
+    beginning: string,
+  ): Promise<{ readonly key: string; readonly size: number }[]>;
+
+  /**
    * Deletes an object. Rejects with `storage-missing-file` where there is none, unless the storage cannot tell
    * (`tellsAbsentRemovals` is false): then it resolves.
    */

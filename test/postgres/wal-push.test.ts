@@ -16,10 +16,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LifeboatError } from '../../src/core/errors.ts';
 import { handOver } from '../../src/engine/journal/push/client.ts';
 import { startPushService } from '../../src/engine/journal/push/service.ts';
 import { type ArchiveStore, createArchiveStore } from '../../src/engine/journal/push/store.ts';
+import { readWholeAtOnce } from '../../src/engine/journal/push/whole-file.ts';
+import type { JournalPlace } from '../../src/journal/envelope.ts';
 import { loadHistory } from '../../src/journal/history.ts';
 import { listJournal } from '../../src/journal/list.ts';
 import { loadPiece } from '../../src/journal/load.ts';
@@ -83,6 +87,12 @@ async function createBacklog(megabytes: number): Promise<Backlog> {
   }
 }
 
+async function siteOf(t: TestContext, count = 1): Promise<JournalSite> {
+  const site = await createJournalSite(count);
+  t.after(() => site.close());
+  return site;
+}
+
 const storeOf = (site: JournalSite, acceptNewCluster = false): ArchiveStore =>
   createArchiveStore({ places: site.places, source: sourceName, acceptNewCluster });
 
@@ -93,8 +103,7 @@ describe('archived files', { skip: missingServer('debian') }, () => {
 
   test('are stored whole with the times of their commits; the same again changes nothing', async (t) => {
     const { dataDirectory, names, systemIdentifier } = await backlog();
-    const site = await createJournalSite(2);
-    t.after(() => site.close());
+    const site = await siteOf(t, 2);
     const store = storeOf(site);
     for (const name of names)
       assert.equal(await store.store(join(dataDirectory, 'pg_wal', name), false), 'stored');
@@ -117,8 +126,7 @@ describe('archived files', { skip: missingServer('debian') }, () => {
 
   test('of another cluster, of another place or with other content are refused', async (t) => {
     const { dataDirectory, names } = await backlog();
-    const site = await createJournalSite();
-    t.after(() => site.close());
+    const site = await siteOf(t);
     const folder = mkdtempSync(join(tmpdir(), 'lifeboat-data-'));
     t.after(() => rmSync(folder, { recursive: true }));
     const spoiled = (name: string, change: (bytes: Buffer) => Buffer | undefined, as = name): string => {
@@ -147,10 +155,45 @@ describe('archived files', { skip: missingServer('debian') }, () => {
       await assert.rejects(store.store(make(), false), { code: 'wal-file-invalid', message });
   });
 
+  test('are let go only when no place is at them any more', async (t) => {
+    const { dataDirectory, names } = await backlog();
+    const [sound, failing] = (await siteOf(t, 2)).places as [JournalPlace, JournalPlace];
+    const full = async (): Promise<void> => {
+      throw new LifeboatError('storage-full', 'the disk is full');
+    };
+    const slow: JournalPlace = {
+      ...sound,
+      storage: {
+        ...sound.storage,
+        async save(key, parts) {
+          await sleep(50);
+          await sound.storage.save(key, parts);
+        },
+      },
+    };
+    const memory = Buffer.alloc(segmentBytes);
+    const store = createArchiveStore({
+      places: [slow, { ...failing, storage: { ...failing.storage, save: full } }],
+      source: sourceName,
+      acceptNewCluster: false,
+      read: (path) => readWholeAtOnce(path, () => memory),
+    });
+    const path = (name: string): string => join(dataDirectory, 'pg_wal', name);
+    for (const name of names.slice(0, 3)) {
+      await assert.rejects(store.store(path(name), false), { code: 'storage-full' });
+      memory.fill(0);
+    }
+    const [listed] = await listJournal(sound, sourceName);
+    for (const [at, piece] of listed!.pieces.entries()) {
+      const { bytes } = await loadPiece(sound, listed!.stream, piece);
+      assert.ok(bytes.equals(readFileSync(path(names[at]!))));
+    }
+    assert.equal(listed!.pieces.length, 3);
+  });
+
   test('of other kinds are taken for what they are', async (t) => {
     const { dataDirectory, names, systemIdentifier } = await backlog();
-    const site = await createJournalSite();
-    t.after(() => site.close());
+    const site = await siteOf(t);
     const store = storeOf(site);
     const path = (name: string): string => join(dataDirectory, 'pg_wal', name);
     writeFileSync(path(`${names[0]}.00000028.backup`), 'START WAL LOCATION: 0/2000028\n');
@@ -171,8 +214,7 @@ describe('archived files', { skip: missingServer('debian') }, () => {
 
   test('that are ready are stored before anyone asks, and markers say so', async (t) => {
     const { dataDirectory, names, ready, done } = await backlog();
-    const site = await createJournalSite();
-    t.after(() => site.close());
+    const site = await siteOf(t);
     const run = join(site.folder, 'run');
     mkdirSync(run);
     const env = { LIFEBOAT_RUN_DIR: run };
@@ -217,6 +259,24 @@ describe('archived files', { skip: missingServer('debian') }, () => {
     const later = new Date(Date.now() + 60_000);
     utimesSync(join(dataDirectory, path), later, later);
     assert.equal(launch('wal', 'push', path), 1);
+
+    // What is about to be stored is waited for a little; whoever serves must still run.
+    const waiting = spawn(launcher, ['wal', 'push', `pg_wal/${names[3]}`], {
+      cwd: dataDirectory,
+      env: { PATH: process.env.PATH, ...env },
+      stdio: 'ignore',
+    });
+    ready(names[3]!);
+    assert.deepEqual(await once(waiting, 'exit'), [0, null]);
+    done(names[3]!);
+    const serving = join(run, 'wal', realpathSync(dataDirectory), 'serving');
+    const told = readFileSync(serving, 'utf8');
+    assert.equal(told, `${sourceName}\n${configPath}\n${process.pid}\n`);
+    await eventually('its marker is gone', () => !existsSync(markerOf(names[3]!)));
+    writeFileSync(serving, told.replace(String(process.pid), '4194305'));
+    const askedAt = performance.now();
+    assert.equal(launch('wal', 'push', `pg_wal/${names[3]}`), 1);
+    assert.ok(performance.now() - askedAt < 500);
 
     done(names[0]!);
     await eventually('the marker is gone', () => !existsSync(markerOf(names[0]!)));

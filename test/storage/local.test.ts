@@ -59,6 +59,15 @@ describe('local storage', () => {
     assert.deepEqual([modeOf('data'), modeOf('data/ab'), modeOf('data/ab/c')], ['750', '750', '440']);
   });
 
+  test('lists what lies in a folder by the beginning of its names', async () => {
+    const storage = localStorage(join(folder, 'names'));
+    for (const key of ['a/one-1', 'a/one-2', 'a/other', 'a/one/below', 'b/one-1'])
+      await storage.save(key, [Buffer.from('1')]);
+    const found = await storage.listBeginning!('a/', 'one-');
+    assert.deepEqual(found.map(({ key }) => key).sort(), ['a/one-1', 'a/one-2']);
+    assert.deepEqual(await storage.listBeginning!('absent/', 'one-'), []);
+  });
+
   test('says storage-failed where a file lies in the place of a folder', async () => {
     const root = join(folder, 'blocked');
     const storage = localStorage(root);

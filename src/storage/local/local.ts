@@ -148,7 +148,11 @@ export function localStorage(root: string): Storage {
     }
   }
 
-  async function listFolder(prefix: string, found: { key: string; size: number }[]): Promise<void> {
+  async function listFolder(
+    prefix: string,
+    found: { key: string; size: number }[],
+    beginning = '',
+  ): Promise<void> {
     const folder = join(root, prefix);
     let entries: Awaited<ReturnType<typeof readFolder>>;
     try {
@@ -158,6 +162,7 @@ export function localStorage(root: string): Storage {
       throw failure('list', folder, error);
     }
     for (const entry of entries) {
+      if (!entry.name.startsWith(beginning)) continue;
       const key = prefix + entry.name;
       if (entry.isDirectory()) await listFolder(`${key}/`, found);
       else if ((entry.isFile() || entry.isSymbolicLink()) && !isTemporary(entry.name)) {
@@ -199,6 +204,12 @@ export function localStorage(root: string): Storage {
       checkPrefix(prefix);
       const found: { key: string; size: number }[] = [];
       await listFolder(prefix, found);
+      return found;
+    },
+    async listBeginning(folder, beginning) {
+      checkPrefix(folder);
+      const found: { key: string; size: number }[] = [];
+      await listFolder(folder, found, beginning);
       return found;
     },
     async remove(key) {

@@ -7,6 +7,7 @@ import { createWalScanner } from '../../../sources/postgres/wal/scanner.ts';
 import { readSegmentHeader } from '../../../sources/postgres/wal/segment-header.ts';
 import { type ArchiveName, parseArchiveName } from './archive-name.ts';
 import { commitTimesOf } from './segment-times.ts';
+import { type ReadWhole, readWhole } from './whole-file.ts';
 
 /** A file of pg_wal as read, and what it is. */
 export type ArchiveFile = { readonly name: string; readonly systemIdentifier: string } & (
@@ -27,43 +28,16 @@ const invalid = (name: string, why: string): LifeboatError =>
  * Reads a file that archive_command was given, and holds it against its name.
  * @throws LifeboatError `wal-file-invalid` where it is not what its name says, `source-unreadable`.
  */
-export async function readArchiveFile(
-  path: string,
-  memory: (length: number) => Buffer = Buffer.allocUnsafeSlow,
-): Promise<ArchiveFile> {
+export async function readArchiveFile(path: string, read: ReadWhole = readWhole): Promise<ArchiveFile> {
   const name = basename(path);
   const parsed = parseArchiveName(name);
   if (parsed === null) throw invalid(name, 'is no name of a file that PostgreSQL archives');
   if (parsed.kind === 'backup-history') return { kind: 'ignored', name, systemIdentifier: '' };
-  const bytes = await readWhole(path, memory);
+  const bytes = await read(path);
   if (parsed.kind !== 'history') return logFile(name, parsed, bytes);
   const systemIdentifier = await readSystemIdentifier(dirname(dirname(path)));
   if (parseHistory(bytes.toString('utf8')) === null) throw invalid(name, 'holds no history of a timeline');
   return { kind: 'history', name, timeline: parsed.timeline, systemIdentifier, bytes };
-}
-
-/** @param memory gives room for a file; new memory unless said. */
-async function readWhole(path: string, memory: (length: number) => Buffer): Promise<Buffer> {
-  try {
-    const file = await open(path);
-    try {
-      const { size } = await file.stat();
-      const buffer = memory(size);
-      let length = 0;
-      while (length < size) {
-        const { bytesRead } = await file.read(buffer, length, size - length, length);
-        if (bytesRead === 0) break;
-        length += bytesRead;
-      }
-      return buffer.subarray(0, length);
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw new LifeboatError('source-unreadable', `${path} cannot be read: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
 }
 
 function logFile(

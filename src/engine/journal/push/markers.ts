@@ -7,6 +7,9 @@ import { errnoOf } from '../../../core/errors.ts';
  * anything to answer PostgreSQL: `<run folder>/wal<data directory>/<name>.ok` with the names of source and
  * configuration as its two lines.
  *
+ * Beside them `serving` tells that files are stored before they are asked for, with the process as its third line:
+ * `bin/lifeboat` then waits a little for a marker.
+ *
  * Only whoever serves can write there. A marker is believed while the file is not newer than it; it is
  * removed when PostgreSQL has taken note (its `.ready` is gone), and all of them when serving begins and ends.
  */
@@ -18,6 +21,8 @@ export interface Markers {
 }
 
 export interface MarkerOptions {
+  /** Whether files are stored before they are asked for. */
+  readonly lookAhead: boolean;
   readonly runFolder: string;
   readonly dataDirectory: string;
   readonly source: string;
@@ -26,6 +31,7 @@ export interface MarkerOptions {
 }
 
 const suffix = '.ok';
+const serving = 'serving';
 
 export async function openMarkers(options: MarkerOptions): Promise<Markers> {
   const folder = join(options.runFolder, 'wal', await realpath(options.dataDirectory));
@@ -33,6 +39,12 @@ export async function openMarkers(options: MarkerOptions): Promise<Markers> {
   const content = `${options.source}\n${options.configPath}\n`;
   const present = new Set<string>();
 
+  /** Under its name it is whole at once: a shell reads it. */
+  async function write(file: string, content: string): Promise<void> {
+    const path = join(folder, file);
+    await writeFile(`${path}.new`, content, { mode: 0o644 });
+    await rename(`${path}.new`, path);
+  }
   async function remove(file: string): Promise<void> {
     present.delete(file);
     await rm(join(folder, file), { force: true });
@@ -40,10 +52,7 @@ export async function openMarkers(options: MarkerOptions): Promise<Markers> {
   const markers: Markers = {
     async add(name) {
       const file = `${name}${suffix}`;
-      const path = join(folder, file);
-      // Under its name it is whole at once: a shell reads it.
-      await writeFile(`${path}.new`, content, { mode: 0o644 });
-      await rename(`${path}.new`, path);
+      await write(file, content);
       present.add(file);
     },
     async keepOnly(ready) {
@@ -54,12 +63,13 @@ export async function openMarkers(options: MarkerOptions): Promise<Markers> {
     },
   };
   await markers.clear();
+  if (options.lookAhead) await write(serving, `${content}${process.pid}\n`);
   return markers;
 }
 
 async function listFolder(folder: string): Promise<string[]> {
   try {
-    return (await readdir(folder)).filter((file) => /\.ok(?:\.new)?$/.test(file));
+    return (await readdir(folder)).filter((file) => /^(?:.*\.ok|serving)(?:\.new)?$/.test(file));
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
     throw error;

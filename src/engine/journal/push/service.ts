@@ -126,7 +126,13 @@ export async function startPushService(options: PushServiceOptions): Promise<Pus
   const server: LocalServer = await serveLocally(socketPath(runFolder, dataDirectory), answer);
   let markers: Markers;
   try {
-    markers = await openMarkers({ runFolder, dataDirectory, source, configPath });
+    markers = await openMarkers({
+      runFolder,
+      dataDirectory,
+      source,
+      configPath,
+      lookAhead: options.lookAhead,
+    });
   } catch (error) {
     await server.close();
     throw error;

@@ -6,6 +6,7 @@ import { savePiece } from '../../../journal/save.ts';
 import { checkStream, otherCluster } from '../known-streams.ts';
 import { type ArchiveFile, readArchiveFile } from './archive-file.ts';
 import { isReady } from './ready-files.ts';
+import type { ReadWhole } from './whole-file.ts';
 
 /** Stores files that archive_command was given. */
 
@@ -28,8 +29,8 @@ export interface ArchiveStoreOptions {
   readonly acceptNewCluster: boolean;
   /** What the server itself says, where it was asked. */
   readonly server?: { readonly systemIdentifier: string; readonly major: number } | undefined;
-  /** Gives room for a file; then one file at a time. New memory unless said. */
-  readonly memory?: (length: number) => Buffer;
+  /** Its memory may serve one file after the other: then one file at a time. */
+  readonly read?: ReadWhole;
 }
 
 export function createArchiveStore(options: ArchiveStoreOptions): ArchiveStore {
@@ -58,20 +59,25 @@ export function createArchiveStore(options: ArchiveStoreOptions): ArchiveStore {
 
   return {
     async store(path, mustBeReady) {
-      const file = await readArchiveFile(path, options.memory);
+      const file = await readArchiveFile(path, options.read);
       if (mustBeReady && !(await isReady(dirname(dirname(path)), file.name))) {
         throw new LifeboatError('wal-file-invalid', `PostgreSQL does not wait for ${file.name} any more`);
       }
       if (file.kind === 'ignored') return 'ignored';
       await accept(file);
       const stream = { source, stream: file.systemIdentifier };
-      const outcomes = await Promise.all(
+      const settled = await Promise.allSettled(
         places.map(async (place) =>
           file.kind === 'history'
             ? saveHistory(place, stream, file.timeline, file.bytes)
             : (await savePiece(place, stream, file.facts, file.bytes)).status,
         ),
       );
+      // Only now that no place is at it any more may the file's memory be used again.
+      const outcomes = settled.map((outcome) => {
+        if (outcome.status === 'rejected') throw outcome.reason;
+        return outcome.value;
+      });
       return outcomes.every((outcome) => outcome === 'already there') ? 'known' : 'stored';
     },
   };
