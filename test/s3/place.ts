@@ -1,3 +1,11 @@
+import {
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  type HeadObjectOutput,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
 import { parseS3Location } from '../../src/storage/s3/location.ts';
 import { s3Storage } from '../../src/storage/s3/s3.ts';
 import { type S3Settings, s3Defaults } from '../../src/storage/s3/settings.ts';
@@ -30,6 +38,43 @@ export function connectTo(
   return s3Storage(settingsFor(gateway, path, more));
 }
 
-export async function makeBucket(gateway: GatewayFacts, bucket: string): Promise<void> {
-  await connectTo(gateway, bucket).create();
+/** What tests do that no storage does. */
+export function rawClient({ endpoint, accessKey, secretKey }: GatewayFacts): S3Client {
+  return new S3Client({
+    endpoint,
+    region: 'us-east-1',
+    forcePathStyle: true,
+    credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
+  });
+}
+
+export async function makeBucket(
+  gateway: GatewayFacts,
+  bucket: string,
+  { objectLock = false } = {},
+): Promise<void> {
+  const client = rawClient(gateway);
+  await client.send(new CreateBucketCommand({ Bucket: bucket, ObjectLockEnabledForBucket: objectLock }));
+  client.destroy();
+}
+
+/** What the gateway says of an object. */
+export async function headOf(gateway: GatewayFacts, bucket: string, key: string): Promise<HeadObjectOutput> {
+  const client = rawClient(gateway);
+  try {
+    return await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
+  } finally {
+    client.destroy();
+  }
+}
+
+/** What a process leaves behind that was killed in the middle of a save in parts. */
+export async function unfinishedUpload(gateway: GatewayFacts, bucket: string, key: string): Promise<void> {
+  const client = rawClient(gateway);
+  const place = { Bucket: bucket, Key: key };
+  const { UploadId } = await client.send(new CreateMultipartUploadCommand(place));
+  await client.send(
+    new UploadPartCommand({ ...place, UploadId, PartNumber: 1, Body: Buffer.alloc(100_000) }),
+  );
+  client.destroy();
 }

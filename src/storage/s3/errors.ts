@@ -124,6 +124,14 @@ const spoken: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the name of the host is not known',
   EAI_AGAIN: 'the name of the host cannot be looked up now',
   TimeoutError: 'no answer came in time',
+  NoSuchBucket: 'there is no such bucket',
+  NoSuchKey: 'there is no such object',
+  NotFound: 'there is no such object',
+  InvalidAccessKeyId: 'the access key is not known there',
+  SignatureDoesNotMatch: 'the secret does not belong to the access key',
+  ExpiredToken: 'the session token has expired',
+  RequestTimeTooSkewed: "the clock of this machine differs too much from the storage's",
+  SlowDown: 'it asks for fewer requests',
 };
 
 /** What the server or the system said, in one line. */
