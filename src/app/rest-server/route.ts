@@ -1,4 +1,10 @@
-import { extensionFolder, isRestType, keyOfPath, type RestType } from '../../storage/rest/protocol.ts';
+import {
+  extensionPrefix,
+  extensionSegment,
+  isRestType,
+  keyOfPath,
+  type RestType,
+} from '../../storage/rest/protocol.ts';
 
 /** What a path asks for (restic doc/REST_backend.rst). A path is untrusted: whatever is not expected is nothing. */
 
@@ -20,7 +26,7 @@ const safeName = /^[A-Za-z0-9_@][A-Za-z0-9._@+=-]{0,199}$/;
 const idPattern = /^[0-9a-f]{64}$/;
 
 export function isSafeFolder(name: string): boolean {
-  return safeName.test(name) && !isRestType(name) && name !== 'config' && name !== extensionFolder;
+  return safeName.test(name) && !isRestType(name) && name !== 'config';
 }
 
 /** @param path of a URL, undecoded and without its query; null for what no server of this kind has. */
@@ -35,7 +41,7 @@ export function routeOf(path: string): Route | null {
   if (cut < 0) return isFolder ? { kind: 'repository', repository } : null;
   const [head, ...rest] = segments.slice(cut) as [string, ...string[]];
   if (head === 'config') return rest.length === 0 && !isFolder ? { kind: 'config', repository } : null;
-  if (head === extensionFolder) return extended(repository, rest, isFolder);
+  if (head === extensionSegment) return extended(repository, rest, isFolder);
   if (!isRestType(head)) return null;
   if (isFolder) return rest.length === 0 ? { kind: 'list', repository, type: head } : null;
   const [name] = rest;
@@ -60,7 +66,7 @@ function segmentsOf(path: string): string[] | null {
 
 function extended(repository: readonly string[], names: readonly string[], isFolder: boolean): Route | null {
   if (!names.every((name) => safeName.test(name) && !name.includes('-tmp-'))) return null;
-  const key = [extensionFolder, ...names].join('/');
-  if (isFolder) return { kind: 'extension-list', repository, prefix: `${key}/` };
+  const key = extensionPrefix + names.join('/');
+  if (isFolder) return { kind: 'extension-list', repository, prefix: names.length === 0 ? key : `${key}/` };
   return names.length > 0 ? { kind: 'extension-object', repository, key } : null;
 }

@@ -8,10 +8,12 @@ export const restTypes = ['data', 'keys', 'locks', 'snapshots', 'index'] as cons
 export type RestType = (typeof restTypes)[number];
 
 /**
- * Lifeboat's extension: objects below `lifeboat/` are kept like others, under any number of folders, and listed by
- * `GET {path}/lifeboat/…/` with names that go on from there. A server that knows it says so with this header.
+ * Lifeboat's extension: objects whose keys begin with `lifeboat/` are kept like others, as `{path}/.lifeboat/…` under
+ * any number of folders, and listed by `GET {path}/.lifeboat/…/` with names that go on from there. The dot keeps them
+ * apart from repositories in a folder of this name. A server that knows them says so with this header.
  */
-export const extensionFolder = 'lifeboat';
+export const extensionPrefix = 'lifeboat/';
+export const extensionSegment = '.lifeboat';
 export const extensionHeader = 'lifeboat-extension';
 export const extensionValue = 'objects';
 
@@ -19,8 +21,9 @@ export const extensionValue = 'objects';
 export const refusalHeader = 'lifeboat-refusal';
 export type Refusal = 'append-only' | 'exists';
 
-/** `data/ab/abcd…` is `data/abcd…` there; other keys stand as they are. */
+/** `data/ab/abcd…` is `data/abcd…` there, and `lifeboat/x` is `.lifeboat/x`; others stand as they are. */
 export function pathOfKey(key: string): string {
+  if (key.startsWith(extensionPrefix)) return `.${key}`;
   return key.startsWith('data/') ? `data/${key.slice(key.lastIndexOf('/') + 1)}` : key;
 }
 

@@ -5,8 +5,8 @@ import type { Storage } from '../storage.ts';
 import { type HttpAnswer, type HttpRequest, type HttpSettings, httpClient } from './http.ts';
 import { formatRestLocation, type RestLocation } from './location.ts';
 import {
-  extensionFolder,
   extensionHeader,
+  extensionPrefix,
   isRestType,
   keyOfPath,
   type ListedObject,
@@ -72,7 +72,8 @@ export function restStorage(location: RestLocation, settings: HttpSettings): Sto
     );
   }
 
-  const isExtension = (key: string): boolean => key.startsWith(`${extensionFolder}/`);
+  const pathOfList = (prefix: string): string => (isExtension(prefix) ? pathOfKey(prefix) : prefix);
+  const isExtension = (key: string): boolean => key.startsWith(extensionPrefix);
   const knowsExtension = ({ headers }: HttpAnswer): boolean => headers[extensionHeader] !== undefined;
   /** Whether an answer about an extended object tells that the server has no such objects, so that none are there. */
   const isForeign = (key: string, answer: HttpAnswer): boolean =>
@@ -126,7 +127,10 @@ export function restStorage(location: RestLocation, settings: HttpSettings): Sto
     new LifeboatError('storage-missing-file', `there is no ${key} at ${shown}`);
 
   async function listObjects(path: string): Promise<readonly ListedObject[]> {
-    const answer = await send('GET', path, { headers: { accept: mediaTypeV2 }, bodyBytesMax: listBytesMax });
+    const answer = await send('GET', pathOfList(path), {
+      headers: { accept: mediaTypeV2 },
+      bodyBytesMax: listBytesMax,
+    });
     if (answer.status === 404 || isForeign(path, answer)) return [];
     if (answer.status !== 200) throw failure('list', path, answer);
     const isV2 = String(answer.headers['content-type'] ?? '').startsWith(mediaTypeV2);
