@@ -5,6 +5,7 @@ import type { SourceBase } from '../engine/backup/source-base.ts';
 import type { PostgresSource } from '../model/configuration.ts';
 import type { BackupType } from '../model/postgres-manifest.ts';
 import { formatBytes, formatZonedTime } from './format.ts';
+import { shownName } from './shown-name.ts';
 import type { Output } from './terminal.ts';
 
 /** What is printed of a database's backup beside the usual summary. */
@@ -50,7 +51,7 @@ function outcome(source: PostgresSource, manifest: DatabaseManifest): string[] {
   const dryRun = `lifeboat restore ${name} --dry-run`;
   if (manifest.kind === 'postgres-logical') {
     const { databases, globals } = manifest;
-    const names = databases.map((database) => database.name).join(', ');
+    const names = databases.map((database) => shownName(database.name)).join(', ');
     return [
       `${name}: ${server}, logical, ${names}${globals ? ' and globals' : ', without globals'}`,
       `Next: ${dryRun}`,

@@ -3,6 +3,7 @@ import type { DatabasePlan, LogicalRestorePlan } from '../engine/recover/logical
 import { formatBytes, formatDuration, formatPercent, formatRate, formatZonedTime, plural } from './format.ts';
 import { progressIntervalMs } from './progress.ts';
 import { createRateMeter } from './rate-meter.ts';
+import { shownName } from './shown-name.ts';
 import type { Output } from './terminal.ts';
 
 /** What a restore of dumps prints: its plan, its progress, its outcome. */
@@ -11,27 +12,29 @@ const versionText = (number: number): string => `${Math.floor(number / 10_000)}.
 
 function databaseLines({
   database,
-  target,
+  target: name,
   way,
   existingBytes,
   sessionsToEnd,
   selection,
   jobs,
 }: DatabasePlan): string[] {
-  const from = target === database.name ? '' : ` from ${database.name}`;
+  const target = shownName(name);
+  const from = name === database.name ? '' : ` from ${shownName(database.name)}`;
   const size = `${formatBytes(database.bytes)} of dump${jobs > 1 ? `, ${jobs} jobs` : ''}`;
   const there = existingBytes === null ? '' : `, which has ${formatBytes(existingBytes)}`;
   const ended = sessionsToEnd === 0 ? '' : `; ${plural(sessionsToEnd, 'session')} will be ended`;
   const what = {
     create: `makes the database ${target}${from}`,
     swap: `replaces the database ${target}${there}${from}, once the new one is complete${ended}`,
-    'in-place': `drops and restores the objects of ${target}${there}${from} in one transaction`,
-    objects: `restores into ${target}${there} in one transaction`,
+    'in-place': `drops and restores the objects of ${target}${there}${from}, in one transaction`,
+    objects: `restores into ${target}${there}, in one transaction`,
   }[way];
-  const named = ({ schema, table }: { schema: string; table: string }): string => `${schema}.${table}`;
+  const named = ({ schema, table }: { schema: string; table: string }): string =>
+    shownName(`${schema}.${table}`);
   const parts = selection
     ? [
-        `  ${[...selection.tables.map(named), ...selection.schemas.map((schema) => `schema ${schema}`)].join(', ')}`,
+        `  ${[...selection.tables.map(named), ...selection.schemas.map((schema) => `schema ${shownName(schema)}`)].join(', ')}`,
         ...(selection.replaced.length > 0
           ? [`  drops what is there: ${selection.replaced.map(named).join(', ')}`]
           : []),
@@ -58,7 +61,7 @@ export function printLogicalPlan(output: Output, plan: LogicalRestorePlan): void
     for (const line of more) output.info(line);
   }
   if (plan.safetyBackup.length > 0)
-    output.info(`- before that, a safety backup of ${plan.safetyBackup.join(', ')}`);
+    output.info(`- before that, a safety backup of ${plan.safetyBackup.map(shownName).join(', ')}`);
   if (scratch)
     output.info(
       `- ${formatBytes(scratch.bytesNeeded)} in ${scratch.folder}, where ${formatBytes(scratch.bytesFree)} are free`,
@@ -110,7 +113,7 @@ export function createLogicalRestorePrinter(
     }
     const left = perSecond > 0 ? ` ETA ${formatDuration(((total - bytes) / perSecond) * 1000)}` : '';
     output.status([
-      `[${formatDuration(nowMs - startMs)}] ${target} ${formatPercent(bytes, total)}  ${formatBytes(bytes)} of ${formatBytes(total)}, ${formatRate(perSecond)}${left}`,
+      `[${formatDuration(nowMs - startMs)}] ${shownName(target)} ${formatPercent(bytes, total)}  ${formatBytes(bytes)} of ${formatBytes(total)}, ${formatRate(perSecond)}${left}`,
     ]);
   }
 
@@ -134,7 +137,7 @@ export function createLogicalRestorePrinter(
         output.info(`${plural(globals.rolesCreated, 'role')} made${skipped}`);
       }
       for (const {
-        target,
+        target: name,
         tables,
         bytes,
         durationMs,
@@ -142,6 +145,7 @@ export function createLogicalRestorePrinter(
         problems,
         problemCount,
       } of report.databases) {
+        const target = shownName(name);
         for (const warning of warnings) output.warn(`warning: ${target}: ${warning}`);
         for (const problem of problems) output.warn(`not restored in ${target}: ${problem}`);
         if (problemCount > problems.length)

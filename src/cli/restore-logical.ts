@@ -30,6 +30,7 @@ import { createLogicalRestorePrinter, printLogicalPlan } from './logical-restore
 import type { NamedRepository } from './recovery-places.ts';
 import { openRepositoriesOf } from './restore-source.ts';
 import { withSessionLock } from './session.ts';
+import { shownName } from './shown-name.ts';
 import { lifeboatVersion } from './version.ts';
 
 /** `restore NAME` of a source whose method is logical. */
@@ -159,7 +160,7 @@ async function restoreFrom(run: Run): Promise<number> {
     if (overwrites(plan))
       await confirm(
         context,
-        `Overwrite ${plan.databases.map(({ target }) => target).join(', ')}?`,
+        `Overwrite ${plan.databases.map(({ target }) => shownName(target)).join(', ')}?`,
         options.yes,
       );
     const facts = {
@@ -279,6 +280,6 @@ async function takeSafetyBackup(
   if (output.json) output.jsonLine({ message_type: 'safety_backup', snapshot_id: report.snapshotId });
   else
     output.info(
-      `safety backup: snapshot ${report.snapshotId.slice(0, 8)}; it comes back with --snapshot ${report.snapshotId.slice(0, 8)}`,
+      `safety backup: snapshot ${report.snapshotId.slice(0, 8)}; it comes back with \`lifeboat restore ${source.name} --snapshot ${report.snapshotId.slice(0, 8)}\``,
     );
 }

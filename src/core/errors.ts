@@ -184,11 +184,11 @@ export const errorRegistry = {
     true,
     'see the errors above; run the same restore again when their cause is gone: files already restored are kept',
   ),
-  'dump-failed': kind(1, true, 'see what the tool said above; when its cause is gone, run the backup again'),
+  'dump-failed': kind(1, true, 'when the cause that the message names is gone, run the backup again'),
   'database-restore-failed': kind(
     1,
     true,
-    'see what the tool said above; when its cause is gone, run the restore again',
+    'when the cause that the message names is gone, run the restore again',
   ),
   'hook-failed': kind(1, true, 'run the hook by itself to see why it fails, then run the command again'),
   'confirmation-needed': kind(

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LifeboatError, messageOf } from '../../../core/errors.ts';
+import { hasCode, LifeboatError, messageOf } from '../../../core/errors.ts';
 import type { SqlSession } from '../../../sources/postgres/connection/session.ts';
 import { findTool } from '../../../sources/postgres/connection/tools.ts';
 import {
@@ -104,9 +104,13 @@ export async function executeLogicalRestore(
   for (const database of plan.databases) {
     signal.throwIfAborted();
     const whole = database.way === 'create' || database.way === 'swap';
-    databases.push(
-      await (whole ? restoreBeside(run, database, maintain) : restoreInto(run, database, database.target)),
-    );
+    try {
+      databases.push(
+        await (whole ? restoreBeside(run, database, maintain) : restoreInto(run, database, database.target)),
+      );
+    } catch (error) {
+      throw interrupted(plan, database, error) ?? error;
+    }
   }
   return { databases, globals, durationMs: performance.now() - startMs };
 }
@@ -131,7 +135,9 @@ async function restoreBeside(run: Run, database: DatabasePlan, maintain: Maintai
     }
     events.step?.(`replacing ${target}`);
     const aside = temporaryName(target, 'old');
-    await maintain((session) => replace(session, target, fresh, aside));
+    await maintain((session) => replace(session, target, fresh, aside)).catch((error: unknown) => {
+      throw notReplaced(database, error);
+    });
     try {
       await maintain((session) => dropDatabase(session, aside, plan.serverVersion));
     } catch (error) {
@@ -149,13 +155,27 @@ async function restoreBeside(run: Run, database: DatabasePlan, maintain: Maintai
 }
 
 async function replace(session: SqlSession, target: string, fresh: string, aside: string): Promise<void> {
-  await closeDatabase(session, target);
   try {
+    await closeDatabase(session, target);
     await swapDatabases(session, { name: target, fresh, aside });
   } catch (error) {
-    await allowConnections(session, target);
+    // Whatever stood in the way, the application must get back to its data.
+    try {
+      await allowConnections(session, target);
+    } catch (closed) {
+      throw new LifeboatError('database-failed', `${messageOf(error)}; ${messageOf(closed)}`, {
+        cause: error,
+        hint: `let clients in again: ALTER DATABASE ${quoteName(target)} ALLOW_CONNECTIONS true`,
+      });
+    }
     throw error;
   }
+}
+
+function notReplaced(database: DatabasePlan, error: unknown): unknown {
+  if (!(error instanceof LifeboatError) || error.code === 'cancelled') return error;
+  const { message } = failure(database, { problems: [error.message], problemCount: 1, warnings: [] });
+  return new LifeboatError('database-restore-failed', message, { cause: error, hint: error.hint });
 }
 
 async function giveProperties(
@@ -263,12 +283,29 @@ async function* counted(
   }
 }
 
-function failure({ target, way }: DatabasePlan, { problems, problemCount }: RestoreOutcome): LifeboatError {
+const keptAsItWas = ({ way }: DatabasePlan): string =>
+  way === 'create' ? 'the database was not made' : 'nothing in it was changed, the old data is still there';
+
+function failure(database: DatabasePlan, { problems, problemCount }: RestoreOutcome): LifeboatError {
   const more = problemCount > problems.length ? ` and ${problemCount - problems.length} more` : '';
-  const kept =
-    way === 'create' ? 'the database was not made' : 'nothing in it was changed, the old data is still there';
   return new LifeboatError(
     'database-restore-failed',
-    `${target} was not restored: ${problems.join('; ')}${more}; ${kept}`,
+    `${database.target} was not restored: ${problems.join('; ')}${more}; ${keptAsItWas(database)}`,
   );
+}
+
+/** What Ctrl-C left, for who pressed it; null where that was not the reason. */
+function interrupted(
+  { onError }: LogicalRestorePlan,
+  database: DatabasePlan,
+  error: unknown,
+): LifeboatError | null {
+  if (!hasCode(error, 'cancelled')) return null;
+  const { target, way } = database;
+  const inParts = onError === 'continue' && (way === 'in-place' || way === 'objects');
+  const left = inParts ? 'some of it may be restored already' : keptAsItWas(database);
+  return new LifeboatError('cancelled', `the restore of ${target} was interrupted; ${left}`, {
+    cause: error,
+    hint: 'run the same command again',
+  });
 }

@@ -5,6 +5,7 @@ import type { ConnectionSettings } from '../../../sources/postgres/connection/se
 import { findTool, type Tool } from '../../../sources/postgres/connection/tools.ts';
 import {
   type ExistingDatabase,
+  listTemporaryDatabases,
   openMaintenance,
   readExisting,
   readTargetServer,
@@ -13,6 +14,7 @@ import {
 import { readToc } from '../../../sources/postgres/logical/run-restore.ts';
 import { freeBytes, makeScratch, removeScratch } from '../../../sources/postgres/logical/scratch.ts';
 import type { TocEntry } from '../../../sources/postgres/logical/toc.ts';
+import { attachmentWarnings, leftoverWarnings, refuseClosed, refuseHeld } from './attachments.ts';
 import { streamDump, writeDump } from './dump-content.ts';
 import type { DatabasePlan, LogicalRestorePlan, LogicalRestoreRequest, RestoreWay } from './request.ts';
 import { planSelection } from './select-objects.ts';
@@ -111,6 +113,11 @@ async function planDatabase(
   const { server, tool, existing, warnings } = more;
   const target = request.renamed ?? database.name;
   const way = chooseWay(request, target, existing, server);
+  if (existing) {
+    refuseHeld({ way, target }, existing);
+    if (way !== 'swap' || request.safetyBackup) refuseClosed(target, existing);
+    warnings.push(...attachmentWarnings({ way, target }, existing));
+  }
   const toc = await tocOf(request, database, tool);
   const missing = missingOwners(request, database, toc, server);
   if (missing.length > 0) {
@@ -190,6 +197,7 @@ export async function planLogicalRestore(request: LogicalRestoreRequest): Promis
       warnings.push(
         'the snapshot has no passwords of roles: roles that are made cannot log in until one is set',
       );
+    warnings.push(...leftoverWarnings(await listTemporaryDatabases(session)));
     const databases: DatabasePlan[] = [];
     for (const database of wanted) {
       const existing = await readExisting(session, request.renamed ?? database.name);

@@ -2,6 +2,8 @@ import { promises as fs } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getCACertificates } from 'node:tls';
+import { LifeboatError, messageOf } from '../../../core/errors.ts';
+import { makeOwnedFolder } from '../../../transport/owned-folder.ts';
 import { passfileText } from './passfile.ts';
 import type { ConnectionSettings } from './settings.ts';
 
@@ -56,6 +58,41 @@ async function tlsVariables(
   return variables;
 }
 
+/** libpq's variables, and the private files that they name. */
+async function variables(
+  settings: ConnectionSettings,
+  folder: string,
+  account: Account | null,
+): Promise<Record<string, string>> {
+  const passfile = join(folder, 'pgpass');
+  const { password } = settings;
+  // Without one the name stays unused, so that no other password file is read either.
+  if (password !== null) await writePrivate(passfile, passfileText(password), account);
+  return {
+    PGHOST: settings.hosts.map(({ host }) => host).join(','),
+    PGPORT: settings.hosts.map(({ port }) => port).join(','),
+    PGUSER: settings.user,
+    PGDATABASE: settings.database,
+    PGPASSFILE: passfile,
+    PGAPPNAME: 'lifeboat',
+    PGCLIENTENCODING: 'UTF8',
+    PGCHANNELBINDING: settings.channelBinding,
+    PGCONNECT_TIMEOUT: String(Math.ceil(settings.connectTimeoutMs / 1000)),
+    ...(settings.serverOptions !== null && { PGOPTIONS: settings.serverOptions }),
+    ...(settings.hosts.length > 1 && settings.target !== 'any' && { PGTARGETSESSIONATTRS: settings.target }),
+    ...(await tlsVariables(settings, folder, account)),
+  };
+}
+
+function loginFailure(error: unknown): LifeboatError {
+  if (error instanceof LifeboatError) return error;
+  return new LifeboatError(
+    'scratch-full',
+    `the private folder for passwords cannot be made in ${tmpdir()}: ${messageOf(error)}`,
+    { cause: error, hint: 'make room there, or name another folder for temporary files in TMPDIR' },
+  );
+}
+
 /**
  * Runs work that starts PostgreSQL's programs. Their secrets are in a private folder that is gone when this returns
  * or throws. What they say can still hold them: redact it by `settings.secrets`.
@@ -66,28 +103,20 @@ export async function withToolEnvironment<Result>(
   work: (env: ToolEnvironment, args: readonly string[]) => Promise<Result>,
   account: Account | null = null,
 ): Promise<Result> {
-  const folder = await fs.mkdtemp(join(tmpdir(), 'lifeboat-login-'));
+  let folder: string;
   try {
-    if (account) await fs.chown(folder, account.uid, account.gid);
-    const passfile = join(folder, 'pgpass');
-    const { password } = settings;
-    // Without one the name stays unused, so that no other password file is read either.
-    if (password !== null) await writePrivate(passfile, passfileText(password), account);
-    const env: Record<string, string> = {
-      PGHOST: settings.hosts.map(({ host }) => host).join(','),
-      PGPORT: settings.hosts.map(({ port }) => port).join(','),
-      PGUSER: settings.user,
-      PGDATABASE: settings.database,
-      PGPASSFILE: passfile,
-      PGAPPNAME: 'lifeboat',
-      PGCLIENTENCODING: 'UTF8',
-      PGCHANNELBINDING: settings.channelBinding,
-      PGCONNECT_TIMEOUT: String(Math.ceil(settings.connectTimeoutMs / 1000)),
-      ...(settings.serverOptions !== null && { PGOPTIONS: settings.serverOptions }),
-      ...(settings.hosts.length > 1 &&
-        settings.target !== 'any' && { PGTARGETSESSIONATTRS: settings.target }),
-      ...(await tlsVariables(settings, folder, account)),
-    };
+    folder = makeOwnedFolder(tmpdir(), 'lifeboat-login-');
+  } catch (error) {
+    throw loginFailure(error);
+  }
+  try {
+    let env: ToolEnvironment;
+    try {
+      if (account) await fs.chown(folder, account.uid, account.gid);
+      env = await variables(settings, folder, account);
+    } catch (error) {
+      throw loginFailure(error);
+    }
     return await work(env, connectionArguments);
   } finally {
     await fs.rm(folder, { recursive: true, force: true });

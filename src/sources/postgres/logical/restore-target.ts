@@ -20,6 +20,14 @@ export interface ExistingDatabase extends DatabaseFacts {
   readonly mayReplace: boolean;
   /** Sessions of others. */
   readonly sessions: number;
+  /** False where the server lets nobody in, not even a backup. */
+  readonly takesConnections: boolean;
+  /** Names of prepared transactions: while there are any, the server does not let the database be renamed. */
+  readonly preparedTransactions: readonly string[];
+  /** Logical replication slots, which end with the database. */
+  readonly slots: readonly string[];
+  /** Subscriptions of logical replication: while there are any, the server does not let the database be dropped. */
+  readonly subscriptions: readonly string[];
 }
 
 /** Databases that every server has, or nearly so. */
@@ -76,14 +84,33 @@ export async function readTargetServer(session: SqlSession): Promise<TargetServe
 export async function readExisting(session: SqlSession, name: string): Promise<ExistingDatabase | null> {
   const found = await findDatabase(session, name);
   if (!found) return null;
-  const [row] = await session.query<{ mayReplace: boolean; sessions: number }>(
+  const [row] = await session.query<Omit<ExistingDatabase, keyof DatabaseFacts>>(
     `select pg_catalog.pg_has_role(current_user, d.datdba, 'USAGE') as "mayReplace",
        (select count(*)::int from pg_catalog.pg_stat_activity a
-        where a.datid = d.oid and a.pid <> pg_catalog.pg_backend_pid()) as sessions
+        where a.datid = d.oid and a.pid <> pg_catalog.pg_backend_pid()) as sessions,
+       d.datallowconn as "takesConnections",
+       array(select gid from pg_catalog.pg_prepared_xacts where database = d.datname) as "preparedTransactions",
+       array(select slot_name::text from pg_catalog.pg_replication_slots where datoid = d.oid) as slots,
+       array(select subname::text from pg_catalog.pg_subscription where subdbid = d.oid) as subscriptions
      from pg_catalog.pg_database d where d.datname = $1`,
     [name],
   );
-  return { ...found, mayReplace: row?.mayReplace ?? false, sessions: row?.sessions ?? 0 };
+  if (!row) return null;
+  return { ...found, ...row };
+}
+
+/** What a restore calls the databases that it works with, until the end. */
+const temporaryTail = /_lifeboat_(?:new|old)_[0-9a-f]{8}$/;
+
+/** Whether a database is one that a restore made beside its target, or put aside. */
+export const isTemporaryName = (name: string): boolean => temporaryTail.test(name);
+
+/** Databases that restores left behind because they were killed, or still work with. */
+export async function listTemporaryDatabases(session: SqlSession): Promise<string[]> {
+  const rows = await session.query<{ name: string }>(
+    'select datname::text as name from pg_catalog.pg_database order by datname',
+  );
+  return rows.map(({ name }) => name).filter(isTemporaryName);
 }
 
 /** Which of these schemas and tables a database has. */

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { LifeboatError, messageOf } from '../../../core/errors.ts';
+import { makeOwnedFolder } from '../../../transport/owned-folder.ts';
 
 /** Folders of dumps on their way: parallel jobs write and read files. */
 
@@ -28,7 +28,7 @@ export function freeBytes(folder: string): number {
 }
 
 /**
- * A private folder of its own. The caller removes it.
+ * A private folder of its own. The caller removes it; what killed processes left there is removed too.
  * @param wanted where; null: the system's folder for temporary files.
  * @throws LifeboatError `scratch-full` naming what is needed and what is free.
  */
@@ -43,7 +43,7 @@ export function makeScratch(purpose: string, bytesNeeded: number, wanted: string
     );
   }
   try {
-    return mkdtempSync(join(place, 'lifeboat-dump-'));
+    return makeOwnedFolder(place, 'lifeboat-dump-');
   } catch (error) {
     throw new LifeboatError('scratch-full', `cannot make a folder in ${place}: ${messageOf(error)}`, {
       hint: 'check that the folder may be written to',

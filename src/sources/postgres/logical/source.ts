@@ -16,6 +16,7 @@ import { dumpPath } from './dump-path.ts';
 import { dumpGlobals, type Globals } from './globals.ts';
 import { holdToolEnvironment } from './held-environment.ts';
 import type { LogicalBackupOptions, LogicalSource } from './options.ts';
+import { isTemporaryName } from './restore-target.ts';
 import { sampleCompression } from './sample-rows.ts';
 import { withSession } from './with-session.ts';
 
@@ -37,14 +38,19 @@ async function readGround(
   const server = await readServerFacts(session);
   requireOwnSession(server, session, 'a logical backup');
   const found = await chooseDatabases(session, { ...options, current: options.settings.database });
-  const isTheirs = ({ name }: DatabaseFacts): boolean =>
-    options.allDatabases && providersDatabases.includes(name);
-  for (const { name } of found.filter(isTheirs))
-    run.warning(`the database ${name} belongs to the provider of the server and is left out`);
+  const notOurs = ({ name }: DatabaseFacts): string | null => {
+    if (!options.allDatabases) return null;
+    if (providersDatabases.includes(name)) return 'belongs to the provider of the server';
+    return isTemporaryName(name) ? 'is of a restore that runs or was cut off' : null;
+  };
+  for (const each of found) {
+    const why = notOurs(each);
+    if (why !== null) run.warning(`the database ${each.name} ${why}, and is left out`);
+  }
   return {
     server,
     startTime: await serverTime(session),
-    databases: found.filter((each) => !isTheirs(each)),
+    databases: found.filter((each) => notOurs(each) === null),
   };
 }
 
