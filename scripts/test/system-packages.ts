@@ -17,6 +17,7 @@ export const systemPackages: readonly SystemPackage[] = [
   { name: 'attr', command: 'setfattr' },
   { name: 'strace', command: 'strace' },
   { name: 'openssh-server', command: 'sshd' },
+  { name: 'openssl', command: 'openssl' },
   { name: 'postgresql', command: 'pg_ctlcluster' },
   { name: 'pgbackrest', command: 'pgbackrest' },
 ];

@@ -150,13 +150,20 @@ repositories:
     await succeed(lifeboat(), ['backup', source], { repository });
     await succeed(systemRestic, ['backup', source], { repository });
     const before = readdirSync(join(server.folder, 'app', 'snapshots'));
-    for (const program of [systemRestic, lifeboat()]) {
-      const forgotten = await run(program, ['forget', '--keep-last', '1', '--prune', '--group-by', ''], {
-        repository,
-      });
-      assert.notEqual(forgotten.status, 0, forgotten.stdout);
-      if (program.name === 'lifeboat') assert.match(forgotten.stderr, /only takes additions/);
-    }
+    const keepOne = ['forget', '--keep-last', '1', '--prune', '--group-by', ''];
+    const forgotten = await run(lifeboat(), keepOne, { repository });
+    assert.notEqual(forgotten.status, 0, forgotten.stdout);
+    assert.match(forgotten.stderr, /only takes additions/);
+    // restic tries the same for a minute, so it is interrupted once it was refused.
+    const stubborn = start(systemRestic, keepOne, { repository });
+    stubborn.stdin.end();
+    const end = ended(stubborn);
+    stubborn.stderr.on('data', (chunk: Buffer) => {
+      if (/403/.test(chunk.toString())) stubborn.kill('SIGINT');
+    });
+    const refused = await end;
+    assert.notEqual(refused.status, 0, refused.stdout);
+    assert.match(refused.stderr, /403/);
     assert.deepEqual(readdirSync(join(server.folder, 'app', 'snapshots')), before);
     await succeed(systemRestic, ['check', '--read-data'], { repository });
     await succeed(lifeboat(), ['check', '--read-data'], { repository });

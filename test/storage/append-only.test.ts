@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { hasCode } from '../../src/core/errors.ts';
+import { withAppendOnly } from '../../src/storage/layers/append-only.ts';
+import { localStorage } from '../../src/storage/local/local.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'append-only-'));
+after(() => rmSync(folder, { recursive: true }));
+const refused = (error: unknown): boolean => hasCode(error, 'storage-append-only');
+const [one, two] = [Buffer.from('one'), Buffer.from('two')];
+
+describe('an append-only storage', () => {
+  const inner = localStorage(folder);
+  const storage = withAppendOnly(inner);
+
+  test('takes what is new, and the same once more', async () => {
+    await storage.create();
+    await storage.save('snapshots/a', [one]);
+    await storage.save('snapshots/a', [one.subarray(0, 1), one.subarray(1)]);
+    assert.equal(String(await storage.load('snapshots/a')), 'one');
+  });
+
+  test('refuses to replace and to delete, also what is as large', async () => {
+    await assert.rejects(storage.save('snapshots/a', [two]), refused);
+    await assert.rejects(storage.save('snapshots/a', []), refused);
+    await assert.rejects(storage.remove('snapshots/a'), refused);
+    await assert.rejects(storage.remove('config'), refused);
+    await assert.rejects(storage.remove('lifeboat/locks/a'), refused);
+    assert.equal(String(await inner.load('snapshots/a')), 'one');
+  });
+
+  test('lets locks come and go', async () => {
+    await storage.save('locks/a', [one]);
+    await storage.save('locks/a', [two]);
+    await storage.remove('locks/a');
+    assert.deepEqual(await storage.list('locks/'), []);
+  });
+
+  test('keeps the first of two that are saved at once under one name', async () => {
+    const results = await Promise.allSettled([
+      storage.save('data/aa/x', [one]),
+      storage.save('data/aa/x', [two]),
+      storage.save('data/aa/x', [one]),
+    ]);
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    );
+    assert.equal(String(await inner.load('data/aa/x')), 'one');
+  });
+});
