@@ -20,12 +20,18 @@ export interface SftpChannels {
 const reconnectAfterMs = [0, 500, 2000] as const;
 const channelTimeoutMs = 30_000;
 
+interface Channel {
+  readonly session: SftpSession;
+  /** Who works with it now. */
+  users: number;
+}
+
 interface Link {
   readonly connection: SshConnection;
   /** Opened one by one, as there is work for them. */
-  readonly sessions: SftpSession[];
+  readonly channels: Channel[];
   /** One channel that is being opened. */
-  opening: Promise<SftpSession> | null;
+  opening: Promise<void> | null;
   /** The server lets no more be opened. */
   limited: boolean;
   gone: boolean;
@@ -39,7 +45,7 @@ export function sftpChannels(connect: () => Promise<SshConnection>, channelsMax:
   function currentLink(): Promise<Link> {
     if (link) return link;
     const made = connect().then((connection): Link => {
-      const fresh: Link = { connection, sessions: [], opening: null, limited: false, gone: false };
+      const fresh: Link = { connection, channels: [], opening: null, limited: false, gone: false };
       connection.lost.then(() => {
         fresh.gone = true;
         if (link === made) link = null;
@@ -54,15 +60,17 @@ export function sftpChannels(connect: () => Promise<SshConnection>, channelsMax:
     return made;
   }
 
-  async function leastBusy(found: Link): Promise<SftpSession> {
+  /** Chooses the channel with the fewest users, of whom the caller is one from now on. */
+  async function join(found: Link): Promise<Channel> {
     for (;;) {
       if (found.gone) throw new ConnectionLost('the connection is gone');
-      const open = found.sessions.filter(({ gone }) => !gone);
-      const idle = open.find(({ busy }) => busy === 0);
-      if (idle) return idle;
-      const mayGrow = !found.limited && open.length < channelsMax;
-      if (mayGrow && !found.opening) found.opening = grow(found);
-      if (open.length > 0) return open.reduce((a, b) => (b.busy < a.busy ? b : a));
+      const open = found.channels.filter(({ session }) => !session.gone);
+      const best = open.length > 0 ? open.reduce((a, b) => (b.users < a.users ? b : a)) : null;
+      if (best?.users !== 0 && !found.limited && open.length < channelsMax) found.opening ??= grow(found);
+      if (best) {
+        best.users++;
+        return best;
+      }
       if (!found.opening)
         throw new LifeboatError('storage-unreachable', `${found.connection.name} opens no channel`);
       await found.opening;
@@ -70,12 +78,11 @@ export function sftpChannels(connect: () => Promise<SshConnection>, channelsMax:
   }
 
   /** Only the first channel of a connection has to come about; servers limit how many there may be. */
-  function grow(found: Link): Promise<SftpSession> {
+  function grow(found: Link): Promise<void> {
     const opening = openSession(found.connection).then(
       (session) => {
         found.opening = null;
-        found.sessions.push(session);
-        return session;
+        found.channels.push({ session, users: 0 });
       },
       (error) => {
         found.opening = null;
@@ -91,8 +98,10 @@ export function sftpChannels(connect: () => Promise<SshConnection>, channelsMax:
     async use(work) {
       for (let attempt = 1; ; attempt++) {
         const delayMs = reconnectAfterMs[attempt - 1];
+        let channel: Channel | null = null;
         try {
-          return await work(await leastBusy(await currentLink()), attempt);
+          channel = await join(await currentLink());
+          return await work(channel.session, attempt);
         } catch (error) {
           if (!(error instanceof ConnectionLost)) throw error;
           if (closed || delayMs === undefined) {
@@ -101,6 +110,8 @@ export function sftpChannels(connect: () => Promise<SshConnection>, channelsMax:
             });
           }
           await sleep(delayMs);
+        } finally {
+          if (channel) channel.users--;
         }
       }
     },

@@ -5,8 +5,6 @@ import type { Attributes, Done, SFTPWrapper } from 'ssh2';
  * handle in the order in which they were sent.
  */
 export interface SftpSession {
-  /** Requests under way. */
-  readonly busy: number;
   /** Why the channel is gone, or null while it is there. */
   readonly gone: Error | null;
   readonly supports: { readonly fsync: boolean; readonly posixRename: boolean; readonly statvfs: boolean };
@@ -80,9 +78,6 @@ export function sftpSession(sftp: SFTPWrapper, lost: Promise<Error>): SftpSessio
 
   const offers = (name: string, version: string): boolean => sftp._extensions[name] === version;
   return {
-    get busy() {
-      return waiting.size;
-    },
     get gone() {
       return gone;
     },

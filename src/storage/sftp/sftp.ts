@@ -11,7 +11,7 @@ import { type Action, sftpFailure } from './failure.ts';
 import { sftpFolders } from './folders.ts';
 import { formatSftpLocation, type SftpLocation } from './location.ts';
 import { ConnectionLost, type SftpSession, sftpStatus, statusOf } from './session.ts';
-import { readInto, writeAll } from './transfer.ts';
+import { readInto, readSome, underWayBytesMax, writeAll } from './transfer.ts';
 
 export interface SftpOptions extends SshOptions {
   /** Requests at once, each on a channel of its own where the server lets it. */
@@ -27,7 +27,12 @@ export interface ConnectedStorage extends Storage {
 
 const temporaryMarks = ['-tmp-', '-restic-temp-'];
 const isTemporary = (name: string): boolean => temporaryMarks.some((mark) => name.includes(mark));
-const listingsAtOnce = 32;
+const listingsAtOnce = 64;
+
+interface Content {
+  readonly parts: readonly Uint8Array[];
+  readonly bytes: number;
+}
 
 /** A folder of an SSH server. It connects with the first request. */
 export function sftpStorage(location: SftpLocation, options: SftpOptions): ConnectedStorage {
@@ -76,17 +81,17 @@ export function sftpStorage(location: SftpLocation, options: SftpOptions): Conne
   async function write(
     session: SftpSession,
     temporary: string,
-    parts: readonly Uint8Array[],
+    { parts, bytes }: Content,
     fileMode: number,
   ): Promise<void> {
     const handle = await session.open(temporary, 'wx', fileMode);
-    try {
-      await writeAll(session, handle, parts);
-      if (session.supports.fsync) await session.fsync(handle);
-    } finally {
-      // Not a step of its own: requests on one handle are taken in their order.
-      await session.close(handle);
-    }
+    const writing = writeAll(session, handle, parts);
+    // What is sent as a whole needs no answer before the next: requests on one handle are taken in their order.
+    if (bytes > underWayBytesMax) await writing.catch(() => undefined); // looked at below
+    const syncing = session.supports.fsync ? session.fsync(handle) : undefined;
+    const results = await Promise.allSettled([writing, syncing, session.close(handle)]);
+    const failure = results.find(({ status }) => status === 'rejected');
+    if (failure) throw (failure as PromiseRejectedResult).reason;
   }
 
   async function rename(session: SftpSession, from: string, to: string): Promise<void> {
@@ -121,10 +126,10 @@ export function sftpStorage(location: SftpLocation, options: SftpOptions): Conne
         const temporary = `${path}-tmp-${randomBytes(6).toString('hex')}`;
         const finalMode = await fileMode(session);
         try {
-          await write(session, temporary, parts, finalMode).catch(async (error: unknown) => {
+          await write(session, temporary, { parts, bytes }, finalMode).catch(async (error: unknown) => {
             if (statusOf(error) !== sftpStatus.noSuchFile) throw error;
             await folders.make(session, posix.dirname(path), finalMode & 0o040 ? 0o750 : 0o700);
-            await write(session, temporary, parts, finalMode);
+            await write(session, temporary, { parts, bytes }, finalMode);
           });
           await rename(session, temporary, path);
         } catch (error) {
@@ -240,7 +245,7 @@ async function statOrNull(session: SftpSession, path: string) {
 /** The first bytes come along with the size, so small files cost no time for it. */
 async function readWhole(session: SftpSession, handle: Buffer): Promise<Buffer> {
   const first = Buffer.allocUnsafe(session.readBytesMax);
-  const [{ size }, count] = await Promise.all([session.fstat(handle), readInto(session, handle, first, 0)]);
+  const [{ size }, count] = await Promise.all([session.fstat(handle), readSome(session, handle, first, 0)]);
   if (size <= count) return first.subarray(0, size);
   const whole = Buffer.allocUnsafe(size);
   first.copy(whole, 0, 0, count);

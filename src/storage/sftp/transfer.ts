@@ -3,7 +3,7 @@ import { type SftpSession, sftpStatus, statusOf } from './session.ts';
 /** Reading and writing whole ranges with many requests under way, so that the way to the server costs no time. */
 
 /** Bytes of one transfer that are under way at most. */
-const underWayBytesMax = 8 * 1024 * 1024;
+export const underWayBytesMax = 8 * 1024 * 1024;
 
 /** Runs a task for each item, as many at once as may be under way. @throws the first failure, once all have ended. */
 async function inFlight<T>(
@@ -49,7 +49,8 @@ export async function readInto(
   return end;
 }
 
-async function readSome(
+/** At most one request of bytes; 0 at the end. */
+export async function readSome(
   session: SftpSession,
   handle: Buffer,
   into: Buffer,
@@ -78,16 +79,30 @@ function* steps(length: number, step: number): Generator<number> {
   for (let start = 0; start < length; start += step) yield start;
 }
 
+/** The content in pieces of one request each, whatever parts it comes in. */
 function* pieces(
   parts: readonly Uint8Array[],
   chunkBytes: number,
 ): Generator<{ bytes: Uint8Array; position: number }> {
   let position = 0;
+  let gathered: Uint8Array[] = [];
+  let gatheredBytes = 0;
+  const take = (): { bytes: Uint8Array; position: number } => {
+    const bytes = gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered);
+    const piece = { bytes, position };
+    position += bytes.length;
+    gathered = [];
+    gatheredBytes = 0;
+    return piece;
+  };
   for (const part of parts) {
-    for (const start of steps(part.length, chunkBytes)) {
-      const bytes = part.subarray(start, start + chunkBytes);
-      yield { bytes, position };
-      position += bytes.length;
+    for (let start = 0; start < part.length; ) {
+      const slice = part.subarray(start, start + chunkBytes - gatheredBytes);
+      gathered.push(slice);
+      gatheredBytes += slice.length;
+      start += slice.length;
+      if (gatheredBytes === chunkBytes) yield take();
     }
   }
+  if (gatheredBytes > 0) yield take();
 }

@@ -106,7 +106,8 @@ async function connectOne(
     client.connect({
       sock,
       username: target.user,
-      authHandler: [{ type: 'none', username: target.user }, ...methods],
+      // Asking without any key first would cost a round trip.
+      authHandler: methods.length > 0 ? methods : [{ type: 'none', username: target.user }],
       hostVerifier(key) {
         refusal = hostKeyRefusal(target, judgeHostKey(trusted, alias, key), key, knownHostsName(alias));
         return refusal === null;
