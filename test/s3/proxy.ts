@@ -29,7 +29,7 @@ export interface ProxyOptions {
   fault?(seen: SeenRequest): Fault;
 }
 
-export interface Proxy {
+export interface RequestProxy {
   readonly endpoint: string;
   /** All requests so far. */
   readonly seen: readonly SeenRequest[];
@@ -42,7 +42,7 @@ export interface Proxy {
 const answerOf = (code: string): string =>
   `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>made by the proxy</Message></Error>`;
 
-export async function startProxy(target: string, options: ProxyOptions = {}): Promise<Proxy> {
+export async function startProxy(target: string, options: ProxyOptions = {}): Promise<RequestProxy> {
   const seen: SeenRequest[] = [];
   const agent = new Agent({ keepAlive: true });
   const { hostname, port: targetPort } = new URL(target);
@@ -92,7 +92,7 @@ export async function startProxy(target: string, options: ProxyOptions = {}): Pr
         if (left > 0) answer.write(part);
         else answer.write(part, () => incoming.socket.resetAndDestroy());
       });
-      response.on('end', () => left > 0 && incoming.socket.resetAndDestroy());
+      response.on('end', () => incoming.socket.resetAndDestroy());
     });
     if (fault?.kind === 'reset-request') {
       let left = fault.afterBytes;

@@ -34,6 +34,9 @@ export interface PruneReport {
   readonly leftOver: readonly Id[];
 }
 
+/** What was begun longer ago and is not finished was killed. */
+const unfinishedAgeMs = 24 * 60 * 60_000;
+
 /**
  * Carries out a plan under an exclusive lock, in the order in which a crash at any moment leaves a sound
  * repository: unreferenced packs go; blobs are brought to new packs and an index of them is written; index
@@ -113,5 +116,7 @@ export async function executePrune(
     events.onDone?.('index', rewrite.files.length);
   }
   await removePacks('remove', obsolete.map(index.packId));
+  // No other process writes now, but journals need no lock: what a living one began today stays.
+  await repository.storage.sweep?.(unfinishedAgeMs).catch(() => undefined); // takes room, and does no harm
   return { packsRepacked: plan.repack.length, packsRemoved, leftOver };
 }

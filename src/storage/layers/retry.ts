@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hasCode, type LifeboatError } from '../../core/errors.ts';
+import { hasCode, LifeboatError } from '../../core/errors.ts';
 import type { Storage } from '../storage.ts';
 
 /** Tries again what may pass: pauses double from half a second to a minute, each drawn at random up to that. */
@@ -36,6 +36,11 @@ function mayPass(error: unknown): error is LifeboatError {
   return hasCode(error, 'storage-failed', 'storage-unreachable', 'storage-throttled');
 }
 
+function interrupted(error: LifeboatError, signal: AbortSignal | undefined): LifeboatError {
+  if (signal?.reason instanceof LifeboatError) return signal.reason;
+  return new LifeboatError('cancelled', `interrupted: ${error.message}`, { cause: error });
+}
+
 export function withRetry(storage: Storage, options: RetryOptions = {}): Storage {
   const { signal, onRetry, ceilingMs = retryCeilingMs, attemptsMax = Number.POSITIVE_INFINITY } = options;
   const firstAnswerMs = Math.min(options.firstAnswerMs ?? firstAnswerDefaultMs, ceilingMs);
@@ -58,11 +63,12 @@ export function withRetry(storage: Storage, options: RetryOptions = {}): Storage
         // Half of it at random: many clients that failed together do not come back together.
         const delayMs = boundMs / 2 + (Math.random() * boundMs) / 2;
         const limitMs = answered ? ceilingMs : firstAnswerMs;
-        if (signal?.aborted || attempt >= attemptsMax) throw error;
+        if (signal?.aborted) throw interrupted(error, signal);
+        if (attempt >= attemptsMax) throw error;
         if (performance.now() - startedMs + delayMs > limitMs) throw error;
         onRetry?.({ location: storage.location, error, attempt, delayMs });
         await sleep(delayMs, undefined, signal ? { signal } : {}).catch(() => {
-          throw error; // interrupted: what failed is what there is to say
+          throw interrupted(error, signal);
         });
       }
     }

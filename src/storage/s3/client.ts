@@ -1,5 +1,5 @@
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
-import { s3CodeOf } from './errors.ts';
+import { s3CodeOf, statusOf } from './errors.ts';
 import type { S3Settings } from './settings.ts';
 
 /** The SDK's client, made at the first request: it takes longer to load than most commands take without it. */
@@ -86,10 +86,26 @@ async function clientOf(settings: S3Settings, sdk: Sdk, region: () => Promise<st
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 function credentialsOf({ credentials, profile }: S3Settings): Partial<S3ClientConfig> {
-  // No signer: the request goes out as it is.
-  if (credentials === 'anonymous') return { signer: { sign: async (request) => request } };
+  // A signer that signs nothing: the request goes out as it is.
+  if (credentials === 'anonymous')
+    return {
+      credentials: { accessKeyId: '', secretAccessKey: '' },
+      signer: { sign: async (request) => request },
+    };
   if (credentials !== null) return { credentials };
   return profile === null ? {} : { profile };
+}
+
+/** S3 refuses what was signed a quarter of an hour ago, or will be in a quarter of an hour. */
+const clockSkewMs = 15 * 60_000;
+
+/** The answer to HEAD has no words, but its date, which the SDK has compared with this machine's. */
+function isRefusedForClock(error: unknown, client: S3Client): boolean {
+  return (
+    statusOf(error) === 403 &&
+    s3CodeOf(error) === '' &&
+    Math.abs(client.config.systemClockOffset) >= clockSkewMs
+  );
 }
 
 /** The region that an answer names as the right one. */
@@ -117,6 +133,8 @@ export function connectS3(settings: S3Settings): S3Connection {
       try {
         return await request(client, sdk);
       } catch (error) {
+        if (isRefusedForClock(error, client))
+          throw Object.assign(error as Error, { name: 'RequestTimeTooSkewed' });
         const other = regionOf(error);
         if (other === null || other === region) throw error;
         region = other;
