@@ -20,6 +20,7 @@ export const systemPackages: readonly SystemPackage[] = [
   { name: 'openssl', command: 'openssl' },
   { name: 'postgresql', command: 'pg_ctlcluster' },
   { name: 'pgbackrest', command: 'pgbackrest' },
+  { name: 'pgbouncer', command: 'pgbouncer' },
 ];
 
 function isExecutable(path: string): boolean {

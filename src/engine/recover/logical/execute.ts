@@ -9,6 +9,7 @@ import {
   closeDatabase,
   createDatabaseStatement,
   dropDatabase,
+  endSessions,
   propertyStatements,
   renameDatabase,
   swapDatabases,
@@ -130,7 +131,10 @@ async function restoreBeside(run: Run, database: DatabasePlan, maintain: Maintai
     await maintain((session) => giveProperties(run, session, database, fresh));
     request.signal.throwIfAborted();
     if (way === 'create') {
-      await maintain((session) => renameDatabase(session, fresh, target));
+      await maintain(async (session) => {
+        await endSessions(session, fresh);
+        await renameDatabase(session, fresh, target);
+      });
       return report;
     }
     events.step?.(`replacing ${target}`);
@@ -156,6 +160,7 @@ async function restoreBeside(run: Run, database: DatabasePlan, maintain: Maintai
 
 async function replace(session: SqlSession, target: string, fresh: string, aside: string): Promise<void> {
   try {
+    await endSessions(session, fresh);
     await closeDatabase(session, target);
     await swapDatabases(session, { name: target, fresh, aside });
   } catch (error) {

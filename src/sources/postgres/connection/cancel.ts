@@ -22,6 +22,8 @@ export async function requestCancel({ client, settings }: Connected): Promise<vo
     // A request that does not arrive leaves the statement running until it ends by itself.
     socket.on('error', () => resolve());
     socket.on('close', () => resolve());
-    socket.end(message);
+    // The other side closes: PgBouncer 1.18 dies of clients that close a request that it still passes on.
+    socket.resume();
+    socket.write(message);
   });
 }

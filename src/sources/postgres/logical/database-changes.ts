@@ -101,6 +101,14 @@ const settingValue = (name: string, value: string): string =>
  */
 export async function closeDatabase(session: SqlSession, name: string): Promise<void> {
   await session.query(`ALTER DATABASE ${quoteName(name)} WITH ALLOW_CONNECTIONS false`);
+  await endSessions(session, name);
+}
+
+/**
+ * Ends every other session of a database, such as those that a pooler keeps for later.
+ * @throws LifeboatError `database-failed` where sessions do not end.
+ */
+export async function endSessions(session: SqlSession, name: string): Promise<void> {
   const deadline = performance.now() + releaseTimeoutMs;
   for (;;) {
     const left = await session.query<{ pid: number; user: string; ended: boolean }>(

@@ -1,4 +1,5 @@
 import { hasCode, LifeboatError } from '../../../core/errors.ts';
+import { requireOwnSession } from '../connection/pooler.ts';
 import { readServerFacts, type ServerFacts } from '../connection/server.ts';
 import { openSqlSession, type SqlSession } from '../connection/session.ts';
 import type { ConnectionSettings } from '../connection/settings.ts';
@@ -62,6 +63,7 @@ export async function openMaintenance(
 
 export async function readTargetServer(session: SqlSession): Promise<TargetServer> {
   const facts = await readServerFacts(session);
+  requireOwnSession(facts, session, 'a restore of dumps');
   if (facts.inRecovery) {
     throw new LifeboatError('database-failed', 'the server is a standby, which takes no changes', {
       hint: 'restore to its primary',

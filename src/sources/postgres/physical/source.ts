@@ -1,6 +1,7 @@
 import { LifeboatError } from '../../../core/errors.ts';
 import type { PhysicalManifest } from '../../../model/postgres-manifest.ts';
 import type { EntryRun, SourceEntry } from '../../../model/source-entry.ts';
+import { requireOwnSession } from '../connection/pooler.ts';
 import { readServerFacts, type ServerFacts } from '../connection/server.ts';
 import { openSqlSession, type SqlSession } from '../connection/session.ts';
 import { withoutStranger } from './continuation.ts';
@@ -24,6 +25,7 @@ export function createPhysicalSource(given: PhysicalBackupOptions): PhysicalSour
     });
     try {
       const server = await readServerFacts(session);
+      requireOwnSession(server, session, 'a physical backup');
       checkServerVersion(server);
       checkWalLevel(server);
       const options = withoutStranger(given, server, run.warning);
