@@ -18,7 +18,9 @@ export interface SftpSession {
   write(handle: Buffer, from: Uint8Array, position: number): Promise<void>;
   stat(path: string): Promise<Attributes>;
   fstat(handle: Buffer): Promise<Attributes>;
-  readFolder(path: string): Promise<readonly { readonly filename: string; readonly attrs: Attributes }[]>;
+  openFolder(path: string): Promise<Buffer>;
+  /** The next entries, as many as the server likes; none at the end. */
+  readFolder(handle: Buffer): Promise<readonly FolderEntry[]>;
   makeFolder(path: string, mode: number): Promise<void>;
   unlink(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
@@ -27,6 +29,11 @@ export interface SftpSession {
   /** Bytes and files that a user may still store. */
   room(path: string): Promise<{ readonly bytes: number; readonly files: number }>;
   end(): void;
+}
+
+export interface FolderEntry {
+  readonly filename: string;
+  readonly attrs: Attributes;
 }
 
 /** What the server answers instead of a result (draft-ietf-secsh-filexfer-02, section 7). */
@@ -99,7 +106,15 @@ export function sftpSession(sftp: SFTPWrapper, lost: Promise<Error>): SftpSessio
     },
     stat: (path) => ask((done) => sftp.stat(path, done)),
     fstat: (handle) => ask((done) => sftp.fstat(handle, done)),
-    readFolder: async (path) => (await ask<Listed | undefined>((done) => sftp.readdir(path, done))) ?? [],
+    openFolder: (path) => ask((done) => sftp.opendir(path, done)),
+    async readFolder(handle) {
+      try {
+        return (await ask<FolderEntry[] | undefined>((done) => sftp.readdir(handle, done))) ?? [];
+      } catch (error) {
+        if (statusOf(error) === sftpStatus.endOfFile) return [];
+        throw error;
+      }
+    },
     makeFolder: (path, mode) => ask((done) => sftp.mkdir(path, { mode }, done)),
     unlink: (path) => ask((done) => sftp.unlink(path, done)),
     rename: (from, to) => ask((done) => sftp.rename(from, to, done)),
@@ -116,5 +131,3 @@ export function sftpSession(sftp: SFTPWrapper, lost: Promise<Error>): SftpSessio
     },
   };
 }
-
-type Listed = { readonly filename: string; readonly attrs: Attributes }[];

@@ -10,8 +10,8 @@ import { sftpChannels } from './channels.ts';
 import { type Action, sftpFailure } from './failure.ts';
 import { sftpFolders } from './folders.ts';
 import { formatSftpLocation, type SftpLocation } from './location.ts';
-import { ConnectionLost, type SftpSession, sftpStatus, statusOf } from './session.ts';
-import { readInto, readSome, underWayBytesMax, writeAll } from './transfer.ts';
+import { ConnectionLost, type FolderEntry, type SftpSession, sftpStatus, statusOf } from './session.ts';
+import { readFolder, readInto, readSome, underWayBytesMax, writeAll } from './transfer.ts';
 
 export interface SftpOptions extends SshOptions {
   /** Requests at once, each on a channel of its own where the server lets it. */
@@ -166,9 +166,9 @@ export function sftpStorage(location: SftpLocation, options: SftpOptions): Conne
     found: { key: string; size: number }[],
   ): Promise<string[]> {
     const below: string[] = [];
-    let entries: Awaited<ReturnType<SftpSession['readFolder']>>;
+    let entries: FolderEntry[];
     try {
-      entries = await session.readFolder(posix.join(root, prefix));
+      entries = await readFolder(session, posix.join(root, prefix));
     } catch (error) {
       if (statusOf(error) === sftpStatus.noSuchFile) return below;
       throw error;

@@ -1,4 +1,4 @@
-import { type SftpSession, sftpStatus, statusOf } from './session.ts';
+import { type FolderEntry, type SftpSession, sftpStatus, statusOf } from './session.ts';
 
 /** Reading and writing whole ranges with many requests under way, so that the way to the server costs no time. */
 
@@ -73,6 +73,26 @@ export async function writeAll(
   await inFlight(pieces(parts, chunkBytes), Math.ceil(underWayBytesMax / chunkBytes), ({ bytes, position }) =>
     session.write(handle, bytes, position),
   );
+}
+
+const folderRequestsMax = 16;
+
+/** All entries of a folder. Requests for more are sent before it is known that there are more. */
+export async function readFolder(session: SftpSession, path: string): Promise<FolderEntry[]> {
+  const handle = await session.openFolder(path);
+  const entries: FolderEntry[] = [];
+  try {
+    for (let atOnce = 2; ; atOnce = Math.min(2 * atOnce, folderRequestsMax)) {
+      const answers = await Promise.all(Array.from({ length: atOnce }, () => session.readFolder(handle)));
+      for (const answer of answers) {
+        if (answer.length === 0) return entries;
+        for (const entry of answer) entries.push(entry);
+      }
+    }
+  } finally {
+    // Nothing depends on it.
+    session.close(handle).catch(() => undefined);
+  }
 }
 
 function* steps(length: number, step: number): Generator<number> {

@@ -108,8 +108,10 @@ declare module 'ssh2' {
     ): void;
     stat(path: string, done: Done<Attributes>): void;
     fstat(handle: Buffer, done: Done<Attributes>): void;
+    opendir(path: string, done: Done<Buffer>): void;
+    /** With a handle: the next entries, and the status for the end of a file after the last. */
     readdir(
-      path: string,
+      handle: Buffer,
       done: Done<{ readonly filename: string; readonly attrs: Attributes }[] | undefined>,
     ): void;
     mkdir(path: string, attributes: { mode?: number }, done: Done): void;
