@@ -4,7 +4,7 @@ import {
   repositoriesOfSource,
   type SourceConfiguration,
 } from '../model/configuration.ts';
-import { warmThreads } from '../repository/workers/threads.ts';
+import { threadsDefault, warmThreads } from '../repository/workers/threads.ts';
 import type { CommandContext } from './command.ts';
 import { openConfigured, optionalConfiguration } from './configured.ts';
 import type { NamedRepository } from './recovery-places.ts';
@@ -86,8 +86,8 @@ export async function restoreSource(context: PhysicalRestoreContext, found: Foun
     (name) => options.table.length === 0 || !withTables.includes(name),
   );
   refuseOptions(options, foreign, `${source.name} is backed up physically`);
-  // All of it loads its code while the repository's key is derived.
-  if (!options.dryRun) warmThreads(options.workers);
+  // All of it loads its code while the repository's key is derived. One more thread opens the journal for the plan.
+  if (!options.dryRun) warmThreads((options.workers ?? threadsDefault()) + (source.journal === null ? 0 : 1));
   const [repositories, { restorePhysical }] = await Promise.all([
     openRepositoriesOf(context, found),
     import('./restore-physical.ts'),

@@ -17,6 +17,8 @@ export interface ReachedPoint {
   /** What made it stop, in the server's words; null where the log had ended. */
   readonly stopped: string | null;
   readonly newTimeline: number | null;
+  /** From the first record replayed to the last one; null where there was none. */
+  readonly replayMs: number | null;
 }
 
 export interface Waiting {
@@ -102,6 +104,7 @@ export async function verifyReached(
     lastTransaction: log.lastTransaction,
     stopped: log.stopped,
     newTimeline: log.newTimeline,
+    replayMs: log.replayMs,
   };
   if (choice.ends === 'target') {
     if (log.stopped !== null) return reached;

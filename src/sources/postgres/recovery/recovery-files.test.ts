@@ -106,9 +106,10 @@ describe('the log of a server in recovery', () => {
   test('tells where it stopped', () => {
     const log = readRecoveryLog(
       [
+        `${at}LOG:  redo starts at 0/1000028`,
         `${at}LOG:  redo in progress, elapsed time: 1.00 s, current LSN: 0/2000000`,
         `${at}LOG:  recovery stopping before commit of transaction 742, time 2026-11-20 13:00:00.5+00`,
-        `${at}LOG:  redo done at 0/3000060 system usage: CPU`,
+        `${at.replace('00.000', '02.250')}LOG:  redo done at 0/3000060 system usage: CPU`,
         `${at}LOG:  last completed transaction was at log time 2026-11-20 12:59:59.25+00`,
         `${at}LOG:  selected new timeline ID: 4`,
       ].join('\n'),
@@ -116,6 +117,7 @@ describe('the log of a server in recovery', () => {
     assert.match(log.stopped ?? '', /^stopping before commit/);
     assert.deepEqual(log.stoppedAt, { xid: 742, time: '2026-11-20 13:00:00.5+00', lsn: null });
     assert.deepEqual([log.redoDone, log.newTimeline, log.failure], [0x3000060n, 4, null]);
+    assert.equal(log.replayMs, 2250);
   });
 
   test('tells what it failed of, and not that a client came early', () => {
@@ -126,6 +128,7 @@ describe('the log of a server in recovery', () => {
         `${at}LOG:  startup process (PID 8) exited with exit code 1`,
       ].join('\n'),
     );
+    assert.equal(log.replayMs, null);
     assert.deepEqual(
       [log.failure, log.targetNotReached],
       ['recovery ended before configured recovery target was reached', true],

@@ -8,6 +8,8 @@ export interface RecoveryLog {
   readonly stoppedAt: { readonly xid: number | null; readonly time: string | null; readonly lsn: Lsn | null };
   /** Beginning of the last record replayed. */
   readonly redoDone: Lsn | null;
+  /** From the first record replayed to the last one, waiting for the log included; null where none was replayed. */
+  readonly replayMs: number | null;
   /** Of the last transaction replayed, as the server prints times. */
   readonly lastTransaction: string | null;
   readonly newTimeline: number | null;
@@ -39,6 +41,19 @@ function findFailure(lines: readonly string[]): string | null {
   return parts.join('; ');
 }
 
+/** Time at the beginning of a line, as the prefix `%m` prints it. */
+function timeOfLine(line: string | undefined): number {
+  const [, day, time] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{3}) /.exec(line ?? '') ?? [];
+  return Date.parse(`${day}T${time}Z`);
+}
+
+function replayTime(lines: readonly string[]): number | null {
+  const begin = lines.find((line) => /LOG: {2}redo starts at /.test(line));
+  const end = lines.findLast((line) => /LOG: {2}redo done at /.test(line));
+  const tookMs = timeOfLine(end) - timeOfLine(begin);
+  return Number.isNaN(tookMs) ? null : tookMs;
+}
+
 export function readRecoveryLog(text: string): RecoveryLog {
   const lines = text.split('\n');
   const last = (pattern: RegExp): RegExpExecArray | null => {
@@ -58,6 +73,7 @@ export function readRecoveryLog(text: string): RecoveryLog {
       lsn: parseLsn(/\(LSN\) "([^"]+)"/.exec(stopped ?? '')?.[1] ?? ''),
     },
     redoDone: lsnOf(/LOG: {2}redo done at ([0-9A-F]+\/[0-9A-F]+)/),
+    replayMs: replayTime(lines),
     lastTransaction: last(/LOG: {2}last completed transaction was at log time (.*)$/)?.[1] ?? null,
     newTimeline: Number(last(/LOG: {2}selected new timeline ID: (\d+)/)?.[1] ?? 0) || null,
     consistent: last(/LOG: {2}consistent recovery state reached/) !== null,

@@ -1,4 +1,4 @@
-import { chownSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -29,7 +29,7 @@ export interface Spool {
   addHistory(name: string, content: Uint8Array): void;
   /** Puts a segment there, whole or not at all. @throws system errors. */
   publish(name: string, bytes: Uint8Array): Promise<void>;
-  /** Segments that are there and were not taken yet. */
+  /** Segments that were published and not taken yet. */
   ready(): string[];
   /** Ends a recovery that waits, and any that comes. */
   abort(reason: string): void;
@@ -40,6 +40,7 @@ export interface Spool {
 }
 
 const aliveIntervalMs = 1000;
+const waitStepMs = 20;
 /** Longer than any pause of a process that is well. */
 const silenceMsDefault = 30_000;
 
@@ -52,7 +53,7 @@ export const spoolPath = 'pg_wal/lifeboat';
  * @param folder for the shell, relative to the data directory, which is the working directory of a restore_command.
  */
 export function fetchScript(silenceMs: number): string {
-  const rounds = Math.max(1, Math.ceil(silenceMs / 50));
+  const rounds = Math.max(1, Math.ceil(silenceMs / waitStepMs));
   return `# restore_command: fetch NAME DESTINATION
 d=${spoolPath}
 f=$d/$1
@@ -83,7 +84,7 @@ while :; do
     silent=0
     last=$now
   fi
-  sleep 0.05
+  sleep ${waitStepMs / 1000}
 done
 `;
 }
@@ -105,6 +106,8 @@ export function createSpool(
     renameSync(temporary, path(name));
   };
 
+  /** Published and, when last looked at, still there: thousands that are to come need not be listed for it. */
+  const waiting = new Set<string>();
   rmSync(folder, { recursive: true, force: true });
   for (const made of [folder, join(folder, 'history')]) {
     mkdirSync(made, { mode: 0o700 });
@@ -134,9 +137,13 @@ export function createSpool(
         await file.close();
       }
       await rename(temporary, path(name));
+      waiting.add(name);
       await rm(path(`${name}.coming`), { force: true });
     },
-    ready: () => readdirSync(folder).filter((name) => /^[0-9A-F]{24}$/.test(name)),
+    ready() {
+      for (const name of waiting) if (!existsSync(path(name))) waiting.delete(name);
+      return [...waiting];
+    },
     abort(reason) {
       write('abort', `${reason}\n`);
     },
