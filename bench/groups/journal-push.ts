@@ -54,13 +54,16 @@ export async function journalPush(bench: Bench): Promise<void> {
         const source = lifeboatSource(serverFolder(settings, 'lifeboat'));
         theirs.configure({ data, socket: `${data}.socket` }, { 'archive-async': 'y' });
 
-        /** The segments wait again, and the server knows no way to archive them. */
-        const wait = (): Server => {
+        /** The server runs; it knows no way to archive, and no segment waits for it yet. */
+        const restart = (): Server => {
           server?.stop();
-          for (const name of segments) mark(data, name, 'ready');
+          for (const name of segments) mark(data, name, 'done');
           return (server = startServer(data, { fsync: 'off', wal_keep_size: '64GB', archive_mode: 'on' }));
         };
-        /** Tells the server how to archive; ends when it has. */
+        /**
+         * The segments wait, and the server is told how to archive: nobody can store any before the clock starts.
+         * Ends when the last one is archived.
+         */
         const archiving = (command: string): Contender['command'] => {
           const done = join(data, 'pg_wal', 'archive_status', `${last}.done`);
           const script = `"$1" -X -q -h "$2" -p 54321 -U postgres -d postgres -v "c=$3" -f - <<'SQL' && until [ -e "$4" ]; do sleep 0.05; done
@@ -68,11 +71,13 @@ alter system set archive_command = :'c';
 select pg_reload_conf();
 SQL`;
           const psql = join(running.programs, 'psql');
-          return () =>
-            asServer({
+          return () => {
+            for (const name of segments) mark(data, name, 'ready');
+            return asServer({
               file: 'sh',
               args: ['-c', script, 'archiving', psql, `${data}.socket`, command, done],
             });
+          };
         };
         const forget = (): void => {
           server?.sql(`alter system set archive_command = ''`);
@@ -84,7 +89,7 @@ SQL`;
             removeFolder(theirs.repository);
             removeFolder(join(theirs.folder, 'spool'));
             theirs.configure({ data, socket: `${data}.socket` }, { 'archive-async': 'y' });
-            wait();
+            restart();
             theirs.run('stanza-create', '--no-online');
           },
           command: archiving(theirs.archiveCommand),
@@ -97,7 +102,7 @@ SQL`;
           name: ours,
           async prepare() {
             removeFolder(source.repository);
-            const up = wait();
+            const up = restart();
             source.configure(up, { method: 'physical', journal: { way: 'push' } });
             source.run('init', '-r', 'main');
             // Takes the segments over a local socket, so that no command starts the whole program.

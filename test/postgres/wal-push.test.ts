@@ -4,13 +4,16 @@ import { once } from 'node:events';
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -255,6 +258,21 @@ describe('archived files', { skip: missingServer('debian') }, () => {
     assert.equal(launch('wal', 'push', `pg_wal/../pg_wal/${names[0]}`), 1);
     assert.equal(launch('wal', 'push', `pg_wal/${names[3]}`), 1);
     assert.equal(launch('wal', 'push'), 1);
+    // Nothing said where it is: it is found in a folder for temporary files, if that is the caller's own.
+    const elsewhere = mkdtempSync(join(tmpdir(), 'lifeboat-tmp-'));
+    t.after(() => rmSync(elsewhere, { recursive: true }));
+    const launchThere = (): number | null =>
+      spawnSync(launcher, ['wal', 'push', path], {
+        cwd: dataDirectory,
+        env: { PATH: process.env.PATH, TMPDIR: elsewhere },
+      }).status;
+    assert.equal(launchThere(), 1);
+    const own = join(elsewhere, `lifeboat-${process.getuid!()}`);
+    cpSync(run, own, { recursive: true, filter: (file) => !file.endsWith('.sock') });
+    assert.equal(launchThere(), 0);
+    renameSync(own, join(elsewhere, 'moved'));
+    symlinkSync(join(elsewhere, 'moved'), own);
+    assert.equal(launchThere(), 1);
     // Written to since: the marker does not speak of it.
     const later = new Date(Date.now() + 60_000);
     utimesSync(join(dataDirectory, path), later, later);
