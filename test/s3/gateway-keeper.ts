@@ -49,7 +49,7 @@ async function startCluster(): Promise<GatewayFacts> {
   const [monPort, port] = [await freePort(), await freePort()];
   const fsid = randomUUID();
   const osd = randomUUID();
-  for (const name of ['mon', 'osd', 'mgr', 'rgw']) mkdirSync(join(folder, name));
+  for (const name of ['mon', 'osd', 'rgw']) mkdirSync(join(folder, name));
   writeFileSync(join(folder, 'ceph.conf'), configurationOf({ folder, fsid, monPort, port }));
   const ceph = (program: string, ...args: string[]) => runToEnd(cephCommand(folder, program, args));
   const monmap = join(folder, 'monmap');
@@ -60,7 +60,6 @@ async function startCluster(): Promise<GatewayFacts> {
   await ceph('ceph', 'osd', 'new', osd);
   await ceph('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', osd);
   start('ceph-osd', '-i', '0');
-  start('ceph-mgr', '-i', 'x');
   const facts: GatewayFacts = {
     folder,
     endpoint: `http://127.0.0.1:${port}`,

@@ -99,6 +99,9 @@ ms mon client mode = crc
 ms mon service mode = crc
 ms mon cluster mode = crc
 mon data avail crit = 1
+paxos propose interval = 0.05
+paxos min wait = 0.01
+mon tick interval = 1
 mon allow pool size one = true
 mon warn on pool no redundancy = false
 osd pool default size = 1
@@ -113,8 +116,6 @@ memstore device bytes = 4294967296
 mon data = ${folder}/mon
 [osd.0]
 osd data = ${folder}/osd
-[mgr.x]
-mgr data = ${folder}/mgr
 [client.rgw]
 rgw data = ${folder}/rgw
 rgw frontends = beast endpoint=127.0.0.1:${port} tcp_nodelay=1

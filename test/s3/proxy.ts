@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -26,6 +27,8 @@ export type Fault =
 
 export interface ProxyOptions {
   readonly delayMs?: number;
+  /** Speak HTTPS with this key and certificate (PEM). */
+  readonly tls?: { readonly key: string; readonly cert: string };
   fault?(seen: SeenRequest): Fault;
 }
 
@@ -107,9 +110,10 @@ export async function startProxy(target: string, options: ProxyOptions = {}): Pr
     } else incoming.pipe(forwarded);
   }
 
-  const server = createServer((incoming, answer) => {
+  const listener = (incoming: IncomingMessage, answer: ServerResponse): void => {
     handle(incoming, answer).catch(() => incoming.socket.destroy());
-  });
+  };
+  const server = options.tls ? createTlsServer(options.tls, listener) : createServer(listener);
   server.on('clientError', (_, socket) => socket.destroy());
   const listen = async (port: number): Promise<number> => {
     server.listen(port, '127.0.0.1');
@@ -124,7 +128,7 @@ export async function startProxy(target: string, options: ProxyOptions = {}): Pr
     await closed;
   };
   return {
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint: `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
     seen,
     interrupt,
     resume: async () => void (await listen(port)),
