@@ -1,10 +1,9 @@
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import { s3CodeOf, statusOf } from './errors.ts';
+import type { Sdk } from './sdk.ts';
 import type { S3Settings } from './settings.ts';
 
 /** The SDK's client, made at the first request: it takes longer to load than most commands take without it. */
-
-export type Sdk = typeof import('./sdk.ts');
 
 export interface S3Connection {
   /** Runs one request. Where the bucket turns out to be in another region, it is sent there, as are all after it. */
@@ -120,7 +119,7 @@ export function connectS3(settings: S3Settings): S3Connection {
   let opened: Promise<{ sdk: Sdk; client: S3Client }> | null = null;
 
   async function open(): Promise<{ sdk: Sdk; client: S3Client }> {
-    const sdk = await import('./sdk.ts');
+    const { sdk } = await import('./sdk.ts');
     const given = region ?? (settings.isAws ? await regionOfProfile(settings, sdk) : null) ?? regionAnywhere;
     region = given;
     return { sdk, client: await clientOf(settings, sdk, async () => region ?? given) };

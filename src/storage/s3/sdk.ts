@@ -1,5 +1,4 @@
-/** What of the SDK is used: only that goes into the bundle, and is loaded when the first request is made. */
-export {
+import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateBucketCommand,
@@ -13,3 +12,21 @@ export {
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+
+/** What of the SDK is used: only that goes into the bundle, and is loaded when the first request is made. */
+export const sdk = {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+};
+
+export type Sdk = typeof sdk;
