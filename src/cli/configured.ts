@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { findConfiguration, loadConfiguration } from '../app/configuration/load.ts';
 import { resolveSecret, type SecretSurroundings } from '../app/configuration/secret.ts';
 import { openAt } from '../app/connect.ts';
@@ -65,12 +66,19 @@ function ownEntry<T>(map: Readonly<Record<string, T>>, name: string): T | undefi
   return Object.hasOwn(map, name) ? map[name] : undefined;
 }
 
-function unknownName(kind: string, name: string, known: readonly string[], path: string): LifeboatError {
+function unknownName(
+  kind: string,
+  name: string,
+  known: readonly string[],
+  path: string,
+  folder: string | null = null,
+): LifeboatError {
   const near = nearest(name, known);
+  const orFolder = folder === null ? '' : `; for a folder of that name write ${folder}`;
   return new LifeboatError(
     'usage',
     `no ${kind} is named ${JSON.stringify(name)} in ${path}${near ? `; did you mean ${near}?` : ''}`,
-    { hint: known.length > 0 ? `it has ${known.join(', ')}` : `add one to ${path}` },
+    { hint: known.length > 0 ? `it has ${known.join(', ')}${orFolder}` : `add one to ${path}` },
   );
 }
 
@@ -136,6 +144,8 @@ export async function locateRepository(
     const { location, options, password } = found;
     return { location, options, name, configured: () => configuredPassword(context, password) };
   }
+  if (given.repository && configuration && names.length > 0 && !existsSync(given.repository))
+    throw unknownName('repository', given.repository, names, configuration.path, `./${given.repository}`);
   if (given.repository || !configuration || names.length === 0)
     return plain(await resolveRepositoryLocation(given));
   throw new LifeboatError('usage', 'no repository was given, and the configuration has several', {

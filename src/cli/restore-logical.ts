@@ -236,7 +236,7 @@ async function carryOut(
 
 /** @throws LifeboatError of the backup: nothing is overwritten then. */
 async function takeSafetyBackup(
-  { context, source, repository }: Run,
+  { context, source, options, repository }: Run,
   plan: LogicalRestorePlan,
   request: LogicalRestoreRequest,
 ): Promise<void> {
@@ -280,6 +280,6 @@ async function takeSafetyBackup(
   if (output.json) output.jsonLine({ message_type: 'safety_backup', snapshot_id: report.snapshotId });
   else
     output.info(
-      `safety backup: snapshot ${report.snapshotId.slice(0, 8)}; it comes back with \`lifeboat restore ${source.name} --snapshot ${report.snapshotId.slice(0, 8)}\``,
+      `safety backup: snapshot ${report.snapshotId.slice(0, 8)}; it comes back with \`lifeboat restore ${source.name} --snapshot ${report.snapshotId.slice(0, 8)}\`${options.url === undefined ? '' : ' and the same --url'}`,
     );
 }

@@ -101,6 +101,19 @@ protect: [{ sources: [one, two], to: b }, { sources: one, to: [a, b] }]`);
     assert.deepEqual(understood(configurationYaml(once)), once);
   });
 
+  it('has no databases whose names mean snapshots', () => {
+    for (const name of ['latest', 'deadbeef', '0123456789ab'])
+      assert.match(
+        parseConfiguration(`${head}sources: { "${name}": { type: postgres } }`, place).problems[0]!.message,
+        /means a snapshot; choose another name/,
+      );
+    for (const name of ['db', 'cafe', 'latest-db', 'deadbeef-db'])
+      assert.deepEqual(
+        parseConfiguration(`${head}sources: { ${name}: { type: postgres } }`, place).problems,
+        [],
+      );
+  });
+
   it('is shown without the passwords that stand in it', () => {
     for (const url of [
       'postgresql://app:hunter2@db/x',

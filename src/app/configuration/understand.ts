@@ -87,6 +87,12 @@ export function understand(
       } satisfies FilesSource;
     }
     problems.push(...contradictions(given, at));
+    if (/^(?:latest|[0-9a-f]{8,})$/.test(name))
+      problems.push({
+        path: at,
+        at: 'key',
+        message: `\`restore ${name}\` means a snapshot; choose another name`,
+      });
     if (given.url !== undefined && !isSecretReference(given.url) && holdsPassword(given.url)) {
       warnings.push({
         path: [...at, 'url'],

@@ -12,6 +12,7 @@ import { openBlobReader } from '../../repository/blob-reader.ts';
 import { loadIndex } from '../../repository/index/blob-index.ts';
 import { warmThreads } from '../../repository/workers/threads.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
+import { optionalConfiguration, sourceNamed } from '../configured.ts';
 import { excludeFilters, excludeOptions } from '../exclude-options.ts';
 import { formatDuration, formatLocalTime } from '../format.ts';
 import { includeFilters, includeOptions } from '../include-options.ts';
@@ -106,6 +107,14 @@ function failed(problems: number): LifeboatError {
   );
 }
 
+/** Without a target it can only be about a database. @throws LifeboatError `usage` with the nearest name. */
+async function refuseUnknownSource(context: Context): Promise<void> {
+  const name = context.args[0]!;
+  if (context.options.target || /^latest|[^a-z0-9-]|^[0-9a-f]{8,}$/.test(name)) return;
+  const configuration = await optionalConfiguration(context);
+  if (configuration && Object.keys(configuration.sources).length > 0) sourceNamed(configuration, name);
+}
+
 async function run(context: Context): Promise<number> {
   const found = await sourceToRestore(context, context.args[0]!);
   if (found) {
@@ -113,6 +122,7 @@ async function run(context: Context): Promise<number> {
     return restoreSource(context, found);
   }
   refuseSourceOptions(context.options, context.args[0]!);
+  await refuseUnknownSource(context);
   return restoreSnapshot(context);
 }
 

@@ -296,8 +296,30 @@ function failure(database: DatabasePlan, { problems, problemCount }: RestoreOutc
   return new LifeboatError(
     'database-restore-failed',
     `${database.target} was not restored: ${problems.join('; ')}${more}; ${keptAsItWas(database)}`,
+    { hint: problems.map(hintOf).find((hint) => hint !== undefined) },
   );
 }
+
+/** What helps against what servers often refuse. */
+const hints: readonly { readonly said: RegExp; readonly hint: string }[] = [
+  {
+    said: /must be (?:member of|able to SET) role|role ".*" does not exist/i,
+    hint: 'let the restoring role own everything with --no-owner, or restore as a role that may give it away',
+  },
+  {
+    said: /must be superuser|permission denied to create/i,
+    hint: 'restore as a role that may, with --url, or without what it may not make: --on-error continue',
+  },
+  {
+    said: /extension ".*" is not available|could not open extension control file/i,
+    hint: 'install the extension on the server, or restore without it: --on-error continue',
+  },
+  {
+    said: /other objects depend on it/i,
+    hint: 'restore beside it with --as NAME, or drop what depends on it first',
+  },
+];
+const hintOf = (problem: string): string | undefined => hints.find(({ said }) => said.test(problem))?.hint;
 
 /** What Ctrl-C left, for who pressed it; null where that was not the reason. */
 function interrupted(

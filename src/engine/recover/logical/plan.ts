@@ -43,7 +43,11 @@ function wantedDatabases({
   });
   if (found.length === 1) return found;
   const one = renamed !== null ? '--as' : tables.length + schemas.length > 0 ? '--table and --schema' : null;
-  if (one) throw usage(`${one} needs one database, and the snapshot has ${there}`, 'name it with --database');
+  if (one)
+    throw usage(
+      `${one} ${one.includes(' ') ? 'need' : 'needs'} one database, and the snapshot has ${there}`,
+      'name it with --database',
+    );
   return found;
 }
 
