@@ -17,6 +17,7 @@ import { openSqlSession } from '../sources/postgres/connection/session.ts';
 import type { ConnectionSettings } from '../sources/postgres/connection/settings.ts';
 import { type ArchiveThreads, startArchiveThreads } from './archive-threads.ts';
 import type { SecretSurroundings } from './configuration/secret.ts';
+import { isLocal } from './location.ts';
 import { postgresConnection } from './postgres-connection.ts';
 
 /** The resident process of a source's journal: the receiver, and whoever takes over archived files. */
@@ -102,7 +103,8 @@ export async function runWalService(options: WalServiceOptions): Promise<void> {
       acceptNewCluster: options.acceptNewCluster,
       server: major === null ? undefined : { systemIdentifier, major },
     };
-    if (journal.way === 'push') {
+    // Threads reach folders only; where a network is in between, this thread has time enough.
+    if (journal.way === 'push' && options.repositories.every(({ location }) => isLocal(location))) {
       const inThreads = options.repositories.map(({ name, location, repository }) => ({
         name,
         location,

@@ -77,7 +77,8 @@ export async function transferBlobs(transfer: Transfer): Promise<number> {
   }
 
   await runBounded(
-    store.pool.size * 2,
+    // While some packs are worked on, as many are fetched as the storage has connections.
+    Math.max(store.pool.size * 2, store.pool.size + from.storage.connections),
     () => {
       const pack = packs.pop();
       return pack === undefined ? null : transferPack(pack);

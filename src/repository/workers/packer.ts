@@ -21,10 +21,6 @@ import type { FinishedPack } from './protocol.ts';
  */
 
 const openPacksPerType = 2;
-/** Of each type: the open packs, and one on its way to storage. */
-const buffersPerType = openPacksPerType + 1;
-const firstBuffer: Record<BlobType, number> = { data: 0, tree: buffersPerType };
-const buffersPerWorker = 2 * buffersPerType;
 /** Room beyond the target for the blob that fills the pack: the largest chunk and its overhead. */
 const overshootBytes = 8 * 1024 * 1024 + 256 * 1024;
 
@@ -59,7 +55,16 @@ export interface Packer {
   flush(): void;
 }
 
-export function createPacker(sealer: Sealer, packBytes: number, send: (pack: FinishedPack) => void): Packer {
+/** @param packsUnderWay packs of each type that may be on their way to storage at once. */
+export function createPacker(
+  sealer: Sealer,
+  packBytes: number,
+  send: (pack: FinishedPack) => void,
+  packsUnderWay = 1,
+): Packer {
+  const buffersPerType = openPacksPerType + packsUnderWay;
+  const firstBuffer: Record<BlobType, number> = { data: 0, tree: buffersPerType };
+  const buffersPerWorker = 2 * buffersPerType;
   const states = new SharedArrayBuffer(4 * (firstBufferWord + buffersPerWorker));
   const stateWords = new Int32Array(states);
   const pool: SharedArrayBuffer[] = [];

@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { type ErrorCode, errorRegistry, LifeboatError } from '../../core/errors.ts';
+import type { Storage } from '../../storage/storage.ts';
 import { createTableMemory, type TableMemory } from '../index/table.ts';
 import type { Repository } from '../repository.ts';
 import type { Compression, FinishedPack, JobName, Jobs, WorkerMessage, WorkerSetup } from './protocol.ts';
@@ -56,6 +57,11 @@ function rebuildError(message: WorkerMessage & { kind: 'failed' }): Error {
   return error;
 }
 
+/** A disk is no faster for several packs at once; a network is, up to the connections that the storage has. */
+function packsUnderWay({ connections, localPath }: Storage, workers: number): number {
+  return localPath('data/x') === null ? Math.ceil(connections / workers) : 1;
+}
+
 export function openPool(repository: Repository, options: PoolOptions = {}): WorkerPool {
   const size = options.workers ?? threadsDefault();
   const control = new SharedArrayBuffer(4);
@@ -102,6 +108,7 @@ export function openPool(repository: Repository, options: PoolOptions = {}): Wor
       version: repository.config.version,
       compression: options.compression ?? 'auto',
       packBytes: options.packBytes ?? packBytesDefault,
+      packsUnderWay: packsUnderWay(repository.storage, size),
       table,
       shared: { control, progress },
     };

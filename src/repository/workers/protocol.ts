@@ -30,6 +30,8 @@ export interface WorkerSetup {
   readonly version: 1 | 2;
   readonly compression: Compression;
   readonly packBytes: number;
+  /** Packs that may be on their way to storage at once. */
+  readonly packsUnderWay: number;
   readonly table: TableMemory;
   readonly shared: SharedState;
 }

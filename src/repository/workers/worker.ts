@@ -35,7 +35,7 @@ function createHandlers(setup: WorkerSetup): Handlers {
   const progress = (bytes: number): void => {
     progressBytes[setup.number]! += bytes;
   };
-  const packer = createPacker(sealer, setup.packBytes, send);
+  const packer = createPacker(sealer, setup.packBytes, send, setup.packsUnderWay);
   const encoder = createBlobEncoder(sealer, packer, setup.version, setup.compression);
   const reader = createFileReader(table, encoder, setup.polynomial, control, progress);
   const readPages = createPageReader(table, encoder, control, progress);
