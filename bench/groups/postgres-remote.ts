@@ -10,6 +10,8 @@ import { removeFolder } from '../settings.ts';
 import { type Bench, runWork, takingPart } from '../work.ts';
 
 const factor = 1;
+/** By TCP, as a server elsewhere is reached. */
+const loopback = '127.0.0.1';
 const peers = {
   plain: 'pg_basebackup, plain files',
   tar: 'pg_basebackup, tar',
@@ -30,10 +32,13 @@ export async function postgresRemote(bench: Bench): Promise<void> {
         const folder = serverFolder(settings, 'physical');
         const data = join(folder, 'data');
         const set = await copyCluster(settings, data);
-        server = startServer(data, { fsync: 'off' });
+        server = startServer(data, { fsync: 'off', listen_addresses: loopback });
         const running = server;
         const source = lifeboatSource(serverFolder(settings, 'lifeboat'));
-        source.configure(server, { method: 'physical', way: 'remote' });
+        source.configure(
+          { url: `postgresql://postgres@${loopback}:${server.port}/postgres` },
+          { method: 'physical', way: 'remote' },
+        );
         const our = (): Contender => {
           source.run('init', '-r', 'main');
           const empty = `${source.repository}-before`;
@@ -48,7 +53,7 @@ export async function postgresRemote(bench: Bench): Promise<void> {
         };
         const their = (format: keyof typeof peers): Contender => {
           const target = join(folder, format);
-          const args = ['-D', target, `--format=${format}`, '-c', 'fast', '-X', 'none'];
+          const args = ['-h', loopback, '-D', target, `--format=${format}`, '-c', 'fast', '-X', 'none'];
           return {
             name: peers[format],
             prepare: () => removeFolder(target),

@@ -5,7 +5,7 @@ import type { Command } from '../measure/process.ts';
 import { freshFolder, NotMeasured, type Settings } from '../settings.ts';
 import { canInstall, install } from './install.ts';
 
-/** PostgreSQL's own programs, and servers that listen on a socket in a folder of their own and on no port. */
+/** PostgreSQL's own programs, and servers that listen on a socket in a folder of their own, and on no port unless asked. */
 
 const versionsFolder = '/usr/lib/postgresql';
 
@@ -87,6 +87,7 @@ export interface Server {
   /** Folder of the socket, and PGHOST. */
   readonly socket: string;
   readonly url: string;
+  readonly port: string;
   readonly programs: string;
   sql(query: string): string;
   /** Runs pgbench to its end and returns what it prints. */
@@ -128,6 +129,7 @@ export function startServer(data: string, settings: Readonly<Record<string, stri
   return {
     data,
     socket,
+    port,
     programs,
     url: `postgresql://${userName}@/postgres?host=${encodeURIComponent(socket)}&port=${port}`,
     sql(query) {
