@@ -172,13 +172,17 @@ export function createFileRestorer(
       }
     };
 
-    const unwritten = { file: -1, from: 0, to: 0 };
+    /** What of the file written to last has not been begun to be brought to the disk. */
+    const unwritten = { file: -1, from: 0, to: 0, bytes: 0 };
     function written(file: number, fd: number, from: number, to: number): void {
-      if (unwritten.file !== file || from !== unwritten.to) Object.assign(unwritten, { file, from });
-      unwritten.to = to;
-      if (to - unwritten.from < writeBackBytes) return;
-      writeBack!(fd, unwritten.from, to);
-      unwritten.from = to;
+      if (unwritten.file !== file || unwritten.bytes === 0)
+        Object.assign(unwritten, { file, from, to, bytes: 0 });
+      unwritten.from = Math.min(unwritten.from, from);
+      unwritten.to = Math.max(unwritten.to, to);
+      unwritten.bytes += to - from;
+      if (unwritten.bytes < writeBackBytes) return;
+      writeBack!(fd, unwritten.from, unwritten.to);
+      unwritten.bytes = 0;
     }
 
     function write(file: number, bytes: Uint8Array, position: number, parts: number): void {
