@@ -14,19 +14,49 @@ export interface SliceBuffer {
   take(): Uint8Array;
 }
 
+/** Memory that slices are filled in one after the other: to allocate it anew makes the garbage collector work hard. */
+export interface SliceMemory {
+  /** At least so many bytes. */
+  take(bytes: number): Buffer;
+  /** @param content what `SliceBuffer.take` gave, and nobody needs any more. */
+  give(content: Uint8Array): void;
+}
+
+const keptBuffersMax = 2;
+const keptBytesMax = 16 * 2 ** 20;
+
+export function createSliceMemory(): SliceMemory {
+  /** The largest last. */
+  const free: Buffer[] = [];
+  return {
+    take(bytes) {
+      const largest = free.at(-1);
+      if (largest && largest.length >= bytes) return free.pop()!;
+      return Buffer.allocUnsafeSlow(bytes);
+    },
+    give({ buffer }) {
+      if (buffer.byteLength > keptBytesMax) return;
+      free.push(Buffer.from(buffer as ArrayBuffer));
+      free.sort((a, b) => a.length - b.length);
+      if (free.length > keptBuffersMax) free.shift();
+    },
+  };
+}
+
 const firstBytes = 64 * 1024;
 
 /** @param bytesMax at most this much is taken. Memory grows as bytes come: most slices stay small. */
-export function createSliceBuffer(start: Lsn, bytesMax: number): SliceBuffer {
-  let memory = Buffer.allocUnsafeSlow(Math.min(firstBytes, bytesMax));
+export function createSliceBuffer(start: Lsn, bytesMax: number, pool: SliceMemory): SliceBuffer {
+  let memory = pool.take(Math.min(firstBytes, bytesMax));
   let length = 0;
   let sentMs: number | null = null;
 
   function grow(needed: number): void {
     if (needed <= memory.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.min(bytesMax, Math.max(needed, memory.length * 4)));
-    memory.copy(larger, 0, 0, length);
-    memory = larger;
+    const smaller = memory;
+    memory = pool.take(Math.min(bytesMax, Math.max(needed, smaller.length * 4)));
+    smaller.copy(memory, 0, 0, length);
+    pool.give(smaller);
   }
 
   return {

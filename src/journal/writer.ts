@@ -5,7 +5,7 @@ import type { JournalPlace } from './envelope.ts';
 import type { JournalSink } from './events.ts';
 import { loadUnit } from './load-unit.ts';
 import { createPlaceLane, type PlaceLane, type Slice } from './place-lane.ts';
-import { createSliceBuffer, type SliceBuffer } from './slice-buffer.ts';
+import { createSliceBuffer, createSliceMemory, type SliceBuffer } from './slice-buffer.ts';
 
 export interface SliceWriterOptions {
   /** At least one. */
@@ -77,6 +77,7 @@ export function createSliceWriter(options: SliceWriterOptions): SliceWriter {
   const sink: JournalSink = options.sink ?? (() => undefined);
   const waiters = new Set<Waiter>();
   const held = new Set<Slice>();
+  const memory = createSliceMemory();
   let heldBytes = 0;
   let current: SliceBuffer | null = null;
   let position = options.start;
@@ -135,7 +136,11 @@ export function createSliceWriter(options: SliceWriterOptions): SliceWriter {
   }
 
   function onSaved(slice: Slice): void {
-    if (lanes.every((lane) => !lane.pending().includes(slice))) release(slice);
+    if (lanes.every((lane) => !lane.pending().includes(slice))) {
+      const { bytes } = slice;
+      release(slice);
+      if (bytes) memory.give(bytes);
+    }
     const end = commonEnd();
     if (end > durable) {
       durable = end;
@@ -196,7 +201,7 @@ export function createSliceWriter(options: SliceWriterOptions): SliceWriter {
     for (let at = 0; at < bytes.length; ) {
       if (!current) {
         const toUnitEnd = unitBytes - Number(position % BigInt(unitBytes));
-        current = createSliceBuffer(position, Math.min(sliceBytesMax, toUnitEnd));
+        current = createSliceBuffer(position, Math.min(sliceBytesMax, toUnitEnd), memory);
         timer = setTimeout(cut, options.maxLagMs);
       }
       const taken = current.add(bytes.subarray(at), sentMs);

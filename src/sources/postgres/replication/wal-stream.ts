@@ -35,6 +35,8 @@ export type WalMessage =
 const progressCheckMs = 250;
 const leaveTimeoutMs = 2000;
 const dataHeaderBytes = 24;
+/** While all of the log is here, more of it is not looked for that soon. */
+const restMs = 50;
 
 class StatusReporter {
   readonly #conversation: Conversation;
@@ -107,6 +109,7 @@ async function* copyData(
       reporter.received = lsn;
       yield { kind: 'data', lsn: from, bytes, serverEnd, sentMs };
     }
+    if (lsn >= serverEnd) wire.rest(restMs);
   } else if (kind === 0x6b) {
     const body = await wire.bytes(17);
     if (body[16] === 1) reporter.send();

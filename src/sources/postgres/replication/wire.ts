@@ -23,6 +23,7 @@ export class Wire {
   #taken = 0;
   #arrivedBytes = 0;
   #paused = false;
+  #resting: NodeJS.Timeout | null = null;
   #failure: Error | null = null;
   #wake: (() => void) | null = null;
   #chunk = nothing;
@@ -49,9 +50,27 @@ export class Wire {
     socket.on('close', () => end());
   }
 
+  /**
+   * Lets what arrives gather for a while, since to wake up for each message costs more than what it says. Does
+   * nothing where bytes wait to be taken.
+   */
+  rest(ms: number): void {
+    if (this.#resting || this.#paused || this.#arrivedBytes > 0 || this.#offset < this.#chunk.length) return;
+    this.#socket.pause();
+    this.#resting = setTimeout(() => this.#wakeUp(), ms);
+  }
+
+  #wakeUp(): void {
+    if (!this.#resting) return;
+    clearTimeout(this.#resting);
+    this.#resting = null;
+    if (!this.#paused) this.#socket.resume();
+  }
+
   /** Everything that arrived before is still handed out; what is asked for after that throws. The first reason stays. */
   fail(reason: Error): void {
     this.#failure ??= reason;
+    this.#wakeUp();
     this.#wake?.();
   }
 
@@ -60,6 +79,7 @@ export class Wire {
   }
 
   send(message: Uint8Array): void {
+    this.#wakeUp();
     if (this.#socket.writable) this.#socket.write(message);
   }
 
@@ -89,7 +109,7 @@ export class Wire {
         this.#offset = 0;
         if (this.#paused && this.#arrivedBytes <= resumeAtBytes) {
           this.#paused = false;
-          this.#socket.resume();
+          if (!this.#resting) this.#socket.resume();
         }
         continue;
       }
