@@ -6,7 +6,7 @@ import type { BlobIndex } from '../../repository/index/blob-index.ts';
 import { keyOf } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { WorkerPool } from '../../repository/workers/pool.ts';
-import type { PackSource, RestoreOutput } from '../../repository/workers/protocol.ts';
+import type { PackSource, RestoreInput, RestoreOutput } from '../../repository/workers/protocol.ts';
 import { applyMetadata, createSpecial } from '../../sources/files/restore-metadata.ts';
 import {
   ensureFolder,
@@ -20,6 +20,7 @@ import {
 } from '../../sources/files/restore-target.ts';
 import { compareFiles } from './compare-existing.ts';
 import { blobsOfFile, plainBytes } from './file-content.ts';
+import { jobsTogether } from './jobs-together.ts';
 import { isWhole, type PackJob, packJobs } from './pack-jobs.ts';
 import type { RestoreCounts, RestoreRequest } from './request.ts';
 import type { PlannedEntry, PlannedFile, PlannedFolder, PlannedLink, RestoreWindow } from './window.ts';
@@ -171,21 +172,32 @@ export function createExecutor(context: ExecutorContext): Executor {
     return { bytes, offset: job.start };
   }
 
-  async function outcomeOf(job: PackJob): Promise<RestoreOutput> {
+  /** What a worker is told of a job; or, where its pack cannot be had, what comes of that. */
+  async function inputOf(job: PackJob): Promise<RestoreInput | RestoreOutput> {
     const packName = index.packId(job.pack);
-    let source: PackSource;
     try {
-      source = await sourceOf(job);
+      return { ...job.input, source: await sourceOf(job), packName, writeBack: request.writeBack === true };
     } catch (error) {
       const message = `pack ${packName} cannot be read: ${messageOf(error)}`;
       const problems = job.files.map((_, file) => ({ file, code: 'repository-damaged', message }));
       return { problems, withoutMetadata: [] };
     }
-    return pool.run('restore', { ...job.input, source, packName, writeBack: request.writeBack === true });
   }
 
-  async function runJob(job: PackJob, damaged: Map<PlannedFile, Error>): Promise<void> {
-    const { problems, withoutMetadata } = await outcomeOf(job);
+  /** Jobs that a worker does together. */
+  async function runTogether(jobs: readonly PackJob[], damaged: Map<PlannedFile, Error>): Promise<void> {
+    const inputs = await Promise.all(jobs.map(inputOf));
+    const parts = inputs.filter((input) => 'source' in input);
+    const outputs = parts.length === 0 ? [] : [...(await pool.run('restore', parts))];
+    for (const [n, input] of inputs.entries())
+      conclude(jobs[n]!, 'source' in input ? outputs.shift()! : input, damaged);
+  }
+
+  function conclude(
+    job: PackJob,
+    { problems, withoutMetadata }: RestoreOutput,
+    damaged: Map<PlannedFile, Error>,
+  ): void {
     for (const index of withoutMetadata) job.files[index]!.metadataSet = false;
     for (const { file: index, code, message } of problems) {
       const file = job.files[index]!;
@@ -198,10 +210,10 @@ export function createExecutor(context: ExecutorContext): Executor {
 
   async function runJobs(jobs: readonly PackJob[], damaged: Map<PlannedFile, Error>): Promise<void> {
     const running = new Set<Promise<void>>();
-    for (const job of jobs) {
+    for (const together of jobsTogether(jobs)) {
       while (running.size >= jobsPerWorker * pool.size) await Promise.race(running);
       if (fatal || signal.aborted) break;
-      const work: Promise<void> = runJob(job, damaged)
+      const work: Promise<void> = runTogether(together, damaged)
         .catch((error: unknown) => {
           fatal ??= error;
         })

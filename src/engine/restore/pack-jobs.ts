@@ -11,7 +11,7 @@ import type { PlannedFile } from './window.ts';
 const jobBytes = 4 * 1024 * 1024;
 const jobBytesMax = 16 * 1024 * 1024;
 /** Content of one job, where it is well compressed: workers shall end at the same time. */
-const contentBytesMax = 32 * 1024 * 1024;
+const contentBytesMax = 16 * 1024 * 1024;
 /** Unwanted bytes between two blobs that are fetched rather than asked for separately. */
 const gapBytesMax = 256 * 1024;
 const offsetSpan = 2 ** 32;

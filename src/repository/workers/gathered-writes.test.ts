@@ -7,13 +7,13 @@ interface Write {
   readonly file: number;
   readonly position: number;
   readonly bytes: Buffer;
-  readonly parts: number;
+  readonly owners: readonly number[];
 }
 
 function gather(): { writes: Write[]; gathered: ReturnType<typeof createGatheredWrites> } {
   const writes: Write[] = [];
-  const gathered = createGatheredWrites((file, bytes, position, parts) => {
-    writes.push({ file, position, bytes: Buffer.from(bytes), parts });
+  const gathered = createGatheredWrites((file, bytes, position, owners) => {
+    writes.push({ file, position, bytes: Buffer.from(bytes), owners });
   });
   return { writes, gathered };
 }
@@ -23,25 +23,26 @@ function put(
   file: number,
   position: number,
   text: string,
+  owner = 0,
 ): void {
   gathered.room(text.length).set(Buffer.from(text));
-  gathered.add(file, position, text.length);
+  gathered.add(file, position, text.length, owner);
 }
 
 describe('gathered writes', () => {
   it('write neighbours of one file at once', () => {
     const { writes, gathered } = gather();
     put(gathered, 1, 100, 'ab');
-    put(gathered, 1, 102, 'cd');
+    put(gathered, 1, 102, 'cd', 1);
     put(gathered, 1, 200, 'ef');
     put(gathered, 2, 202, 'gh');
     gathered.flush();
     assert.deepEqual(
-      writes.map(({ file, position, bytes, parts }) => [file, position, bytes.toString(), parts]),
+      writes.map(({ file, position, bytes, owners }) => [file, position, bytes.toString(), owners]),
       [
-        [1, 100, 'abcd', 2],
-        [1, 200, 'ef', 1],
-        [2, 202, 'gh', 1],
+        [1, 100, 'abcd', [0, 1]],
+        [1, 200, 'ef', [0]],
+        [2, 202, 'gh', [0]],
       ],
     );
   });
@@ -75,14 +76,14 @@ describe('gathered writes', () => {
           gathered.room(length).fill(n + 1);
           if (refused) continue;
           const position = ends[file]! + (skip ? 7 : 0);
-          gathered.add(file, position, length);
+          gathered.add(file, position, length, 0);
           if (length > 0) expected[file]!.set(position, n + 1);
           ends[file] = position + length;
           parts++;
         }
         gathered.flush();
         assert.equal(
-          writes.reduce((sum, each) => sum + each.parts, 0),
+          writes.reduce((sum, each) => sum + each.owners.length, 0),
           parts,
         );
         const files = ends.map((end) => Buffer.alloc(end));

@@ -5,8 +5,8 @@
 export interface GatheredWrites {
   /** Memory for the next blob, up to `gatheredBytesMax`; good until the next call. */
   room(length: number): Uint8Array;
-  /** Those first bytes of the room belong to the file, at that position. */
-  add(file: number, position: number, length: number): void;
+  /** Those first bytes of the room belong to the file, at that position. `owner` is told when they are written. */
+  add(file: number, position: number, length: number, owner: number): void;
   /** Writes what was added. */
   flush(): void;
   /** Forgets it instead. */
@@ -18,29 +18,34 @@ export const gatheredBytesMax = 256 * 1024;
 /** Much more would leave the processor's cache before it is written. */
 const bufferBytes = 2 * gatheredBytesMax;
 
-/** @param write takes neighbouring bytes of one file, and how many parts they were added as; it must not throw. */
-export function createGatheredWrites(
-  write: (file: number, bytes: Uint8Array, position: number, parts: number) => void,
-): GatheredWrites {
+/** Takes neighbouring bytes of one file, with the owner of each part that they were added as. It must not throw. */
+export type WriteGathered = (
+  file: number,
+  bytes: Uint8Array,
+  position: number,
+  owners: readonly number[],
+) => void;
+
+export function createGatheredWrites(write: WriteGathered): GatheredWrites {
   const buffer = Buffer.allocUnsafeSlow(bufferBytes);
   let file = -1;
   let position = 0;
-  let parts = 0;
+  let owners: number[] = [];
   /** What was added lies in [start, end) of the buffer. */
   let start = 0;
   let end = 0;
 
   function drop(): void {
-    parts = 0;
+    owners = [];
     start = end;
   }
 
   function flush(): void {
-    if (parts === 0) return;
+    if (owners.length === 0) return;
     const bytes = buffer.subarray(start, end);
-    const count = parts;
+    const told = owners;
     drop();
-    write(file, bytes, position, count);
+    write(file, bytes, position, told);
   }
 
   return {
@@ -52,13 +57,13 @@ export function createGatheredWrites(
       }
       return buffer.subarray(end, end + length);
     },
-    add(toFile, toPosition, length) {
-      if (parts > 0 && (toFile !== file || toPosition !== position + (end - start))) flush();
-      if (parts === 0) {
+    add(toFile, toPosition, length, owner) {
+      if (owners.length > 0 && (toFile !== file || toPosition !== position + (end - start))) flush();
+      if (owners.length === 0) {
         file = toFile;
         position = toPosition;
       }
-      parts++;
+      owners.push(owner);
       end += length;
     },
     flush,

@@ -227,7 +227,8 @@ export interface Jobs {
   /** Checks a pack against what the index says of it, and looks into the trees that it holds. */
   checkPack: { input: CheckPackInput; output: CheckPackOutput };
   /** Writes parts of files from the blobs of one pack. */
-  restore: { input: RestoreInput; output: RestoreOutput };
+  /** Parts whose blobs lie in turns in the same files are written together. */
+  restore: { input: readonly RestoreInput[]; output: readonly RestoreOutput[] };
   /** Closes files that restore jobs kept open for their next parts; goes to each worker. */
   closeRestored: { input: null; output: null };
   /** Compares files with the blobs they should hold. */

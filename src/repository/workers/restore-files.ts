@@ -6,7 +6,7 @@ import { type Sealer, sealOverheadBytes } from '../crypto.ts';
 import { bindFileTimes, type SetFileTimes } from './file-times.ts';
 import { createGatheredWrites, gatheredBytesMax } from './gathered-writes.ts';
 import { type RestoreInput, type RestoreOutput, type RestoreProblem, restoreFlags } from './protocol.ts';
-import { eachSealedBlob } from './transfer.ts';
+import { type SpanBuffer, sealedBlobs } from './transfer.ts';
 import { bindWriteBack, type WriteBack } from './write-back.ts';
 
 /**
@@ -56,18 +56,38 @@ function writeSparse(fd: number, bytes: Uint8Array, position: number): void {
 }
 
 export interface FileRestorer {
-  restore(input: RestoreInput): RestoreOutput;
+  /** Where there are several parts, their blobs are taken in the order of the files, as far as each part has it. */
+  restore(parts: readonly RestoreInput[]): readonly RestoreOutput[];
   /** Closes the files kept open between jobs. */
   close(): void;
 }
-
-type WriteParts = Parameters<typeof createGatheredWrites>[0];
 
 interface SealedPlace {
   readonly blob: number;
   readonly offset: number;
   readonly length: number;
 }
+
+/** One part under way. */
+interface Run {
+  /** The next blob; undefined: that was all. */
+  next: { readonly blob: SealedPlace; readonly sealed: Uint8Array | null } | undefined;
+  /** Number of the file that the next blob goes to, and where in it. */
+  file: number;
+  position: number;
+  /** Puts the next blob into its places. */
+  step(): void;
+  /** Writes to a file by its number; a failure is that file's. */
+  write(number: number, bytes: Uint8Array, position: number): unknown;
+  /** A place of the file is done, or failed. */
+  finish(number: number, failure: unknown): void;
+  end(): void;
+  readonly output: RestoreOutput;
+}
+
+/** Whether the blob of `a` comes first. */
+const isBefore = (a: Run, b: Run): boolean =>
+  a.file < b.file || (a.file === b.file && a.position <= b.position);
 
 export function createFileRestorer(
   sealer: Sealer,
@@ -77,11 +97,12 @@ export function createFileRestorer(
   let decoder: ReturnType<typeof createBlobDecoder> | undefined;
   let setTimes: SetFileTimes | null | undefined;
   let writeBack: WriteBack | null | undefined;
-  /** Where gathered bytes go: to the files of the job that runs. */
-  let takeGathered: WriteParts = () => undefined;
-  const gathered = createGatheredWrites((file, bytes, position, parts) =>
-    takeGathered(file, bytes, position, parts),
-  );
+  let runs: readonly Run[] = [];
+  const spans: SpanBuffer[] = [];
+  const gathered = createGatheredWrites((number, bytes, position, owners) => {
+    const failure = runs[owners[0]!]!.write(number, bytes, position);
+    for (const owner of owners) runs[owner]!.finish(number, failure);
+  });
   /** Descriptors by file number, least recently used first. */
   const held = new Map<number, number>();
 
@@ -134,11 +155,21 @@ export function createFileRestorer(
     }
   }
 
-  function restore(input: RestoreInput): RestoreOutput {
-    decoder ??= createBlobDecoder(sealer);
-    if (setTimes === undefined) setTimes = bindFileTimes();
-    if (writeBack === undefined && input.writeBack) writeBack = bindWriteBack();
-    const { paths, flags, placesFrom, placeFiles, placeOffsets } = input;
+  /** What of the file written to last has not been begun to be brought to the disk. */
+  const unwritten = { file: -1, from: 0, to: 0, bytes: 0 };
+  function written(file: number, fd: number, from: number, to: number): void {
+    if (unwritten.file !== file || unwritten.bytes === 0)
+      Object.assign(unwritten, { file, from, to, bytes: 0 });
+    unwritten.from = Math.min(unwritten.from, from);
+    unwritten.to = Math.max(unwritten.to, to);
+    unwritten.bytes += to - from;
+    if (unwritten.bytes < writeBackBytes) return;
+    writeBack!(fd, unwritten.from, unwritten.to);
+    unwritten.bytes = 0;
+  }
+
+  function begin(input: RestoreInput, owner: number): Run {
+    const { paths, numbers, flags, placesFrom, placeFiles, placeOffsets } = input;
     const problems: RestoreProblem[] = [];
     const withoutMetadata: number[] = [];
     const failed = new Uint8Array(paths.length);
@@ -146,6 +177,8 @@ export function createFileRestorer(
     const whole = new Int32Array(paths.length).fill(-1);
     const placesLeft = new Uint32Array(paths.length);
     for (const file of placeFiles) placesLeft[file]!++;
+    const fileOf = new Map<number, number>();
+    for (let file = 0; file < paths.length; file++) fileOf.set(numbers[file]!, file);
 
     const fail = (file: number, error: unknown): void => {
       if (failed[file]) return;
@@ -172,34 +205,25 @@ export function createFileRestorer(
       }
     };
 
-    /** What of the file written to last has not been begun to be brought to the disk. */
-    const unwritten = { file: -1, from: 0, to: 0, bytes: 0 };
-    function written(file: number, fd: number, from: number, to: number): void {
-      if (unwritten.file !== file || unwritten.bytes === 0)
-        Object.assign(unwritten, { file, from, to, bytes: 0 });
-      unwritten.from = Math.min(unwritten.from, from);
-      unwritten.to = Math.max(unwritten.to, to);
-      unwritten.bytes += to - from;
-      if (unwritten.bytes < writeBackBytes) return;
-      writeBack!(fd, unwritten.from, unwritten.to);
-      unwritten.bytes = 0;
+    /** Returns why it failed, or null. */
+    function write(file: number, bytes: Uint8Array, position: number): unknown {
+      if (failed[file]) return null;
+      try {
+        const store = flags[file]! & restoreFlags.sparse ? writeSparse : writeFully;
+        const fd = descriptor(file);
+        store(fd, bytes, position);
+        progress(bytes.length);
+        if (input.writeBack && writeBack) written(numbers[file]!, fd, position, position + bytes.length);
+        return null;
+      } catch (error) {
+        return error;
+      }
     }
 
-    function write(file: number, bytes: Uint8Array, position: number, parts: number): void {
-      try {
-        if (!failed[file]) {
-          const store = flags[file]! & restoreFlags.sparse ? writeSparse : writeFully;
-          const fd = descriptor(file);
-          store(fd, bytes, position);
-          progress(bytes.length);
-          if (input.writeBack && writeBack) written(file, fd, position, position + bytes.length);
-        }
-      } catch (error) {
-        fail(file, error);
-      }
-      for (let part = 0; part < parts; part++) finishPlace(file);
+    function finish(file: number, failure: unknown): void {
+      if (failure !== null) fail(file, failure);
+      finishPlace(file);
     }
-    takeGathered = write;
 
     /** Puts a blob into all its places; the first one waits for its neighbours where the blob is small. */
     function place(blob: number, sealed: Uint8Array): void {
@@ -215,11 +239,14 @@ export function createFileRestorer(
         const length = decoder!.decodeInto(id, uncompressedLength, sealed, room);
         plaintext = room.subarray(0, length);
         const file = placeFiles[at]!;
-        gathered.add(file, placeOffsets[at]!, length);
+        gathered.add(numbers[file]!, placeOffsets[at]!, length, owner);
         if (placesLeft[file] === 1) gathered.flush();
         at++;
       }
-      for (; at < placesFrom[blob + 1]!; at++) write(placeFiles[at]!, plaintext, placeOffsets[at]!, 1);
+      for (; at < placesFrom[blob + 1]!; at++) {
+        const file = placeFiles[at]!;
+        finish(file, write(file, plaintext, placeOffsets[at]!));
+      }
     }
 
     const tooShort = (blob: number): LifeboatError =>
@@ -231,35 +258,79 @@ export function createFileRestorer(
     const wanted: SealedPlace[] = [];
     for (let blob = 0; blob < input.offsets.length; blob++)
       wanted.push({ blob, offset: input.offsets[blob]!, length: input.lengths[blob]! });
-    try {
-      eachSealedBlob(input.source, wanted, ({ blob }, sealed) => {
-        if (Atomics.load(control, 0) !== 0) throw new LifeboatError('cancelled', 'the restore was cancelled');
+    spans[owner] ??= { bytes: Buffer.alloc(0) };
+    const blobs = sealedBlobs(input.source, wanted, spans[owner]);
+
+    function advance(): void {
+      try {
+        run.next = blobs.next().value ?? undefined;
+      } catch (error) {
+        run.next = undefined;
+        // The pack itself cannot be read: that is the fate of every file that still waits for parts of it.
+        gathered.flush();
+        const why = new LifeboatError(
+          'repository-damaged',
+          `pack ${input.packName} cannot be read: ${messageOf(error)}`,
+        );
+        for (let file = 0; file < paths.length; file++) if (placesLeft[file]! > 0) fail(file, why);
+      }
+      if (!run.next) return;
+      const first = placesFrom[run.next.blob.blob]!;
+      run.file = numbers[placeFiles[first]!]!;
+      run.position = placeOffsets[first]!;
+    }
+
+    const run: Run = {
+      next: undefined,
+      file: 0,
+      position: 0,
+      step() {
+        const {
+          blob: { blob },
+          sealed,
+        } = run.next!;
         try {
           if (!sealed) throw tooShort(blob);
           place(blob, sealed);
         } catch (error) {
-          for (let at = placesFrom[blob]!; at < placesFrom[blob + 1]!; at++) {
-            fail(placeFiles[at]!, error);
-            finishPlace(placeFiles[at]!);
-          }
+          for (let at = placesFrom[blob]!; at < placesFrom[blob + 1]!; at++) finish(placeFiles[at]!, error);
         }
-      });
+        advance();
+      },
+      write: (number, bytes, position) => write(fileOf.get(number)!, bytes, position),
+      finish: (number, failure) => finish(fileOf.get(number)!, failure),
+      end() {
+        blobs.return();
+        for (const fd of whole) if (fd >= 0) closeSync(fd);
+      },
+      output: { problems, withoutMetadata },
+    };
+    advance();
+    return run;
+  }
+
+  function restore(parts: readonly RestoreInput[]): readonly RestoreOutput[] {
+    decoder ??= createBlobDecoder(sealer);
+    if (setTimes === undefined) setTimes = bindFileTimes();
+    if (writeBack === undefined && parts.some((part) => part.writeBack)) writeBack = bindWriteBack();
+    runs = [];
+    try {
+      runs = parts.map(begin);
+      for (;;) {
+        if (Atomics.load(control, 0) !== 0) throw new LifeboatError('cancelled', 'the restore was cancelled');
+        let first: Run | null = null;
+        for (const run of runs) if (run.next && (first === null || isBefore(run, first))) first = run;
+        if (first === null) break;
+        first.step();
+      }
       gathered.flush();
-    } catch (error) {
-      if (error instanceof LifeboatError && error.code === 'cancelled') throw error;
-      gathered.flush();
-      // The pack itself cannot be read: that is the fate of every file that still waits for parts of it.
-      const why = new LifeboatError(
-        'repository-damaged',
-        `pack ${input.packName} cannot be read: ${messageOf(error)}`,
-      );
-      for (let file = 0; file < paths.length; file++) if (placesLeft[file]! > 0) fail(file, why);
+      return runs.map(({ output }) => output);
     } finally {
       gathered.drop();
-      for (const fd of whole) if (fd >= 0) closeSync(fd);
+      for (const run of runs) run.end();
+      runs = [];
       if (Atomics.load(control, 0) !== 0) close();
     }
-    return { problems, withoutMetadata };
   }
 
   return { restore, close };

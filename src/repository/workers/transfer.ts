@@ -25,12 +25,28 @@ export function eachSealedBlob<T extends { readonly offset: number; readonly len
   blobs: readonly T[],
   found: (blob: T, sealed: Uint8Array | null) => void,
 ): void {
+  for (const { blob, sealed } of sealedBlobs(source, blobs, sharedSpan)) found(blob, sealed);
+}
+
+/** Memory for what is read at once of a pack; the next read overwrites it. */
+export interface SpanBuffer {
+  bytes: Buffer;
+}
+
+const sharedSpan: SpanBuffer = { bytes: Buffer.alloc(0) };
+
+/** As `eachSealedBlob`, one by one as they are asked for. */
+export function* sealedBlobs<T extends { readonly offset: number; readonly length: number }>(
+  source: PackSource,
+  blobs: readonly T[],
+  buffer: SpanBuffer,
+): Generator<{ readonly blob: T; readonly sealed: Uint8Array | null }, void> {
   const ordered = [...blobs].sort((a, b) => a.offset - b.offset);
   if ('bytes' in source) {
     for (const blob of ordered) {
       const start = blob.offset - source.offset;
       const inside = start >= 0 && start + blob.length <= source.bytes.length;
-      found(blob, inside ? source.bytes.subarray(start, start + blob.length) : null);
+      yield { blob, sealed: inside ? source.bytes.subarray(start, start + blob.length) : null };
     }
     return;
   }
@@ -45,11 +61,11 @@ export function eachSealedBlob<T extends { readonly offset: number; readonly len
         if (blob.offset - end > gapBytesMax || blob.offset + blob.length - start > spanBytesMax) break;
         end = Math.max(end, blob.offset + blob.length);
       }
-      const span = readSpan(fd, start, end - start);
+      const span = readSpan(fd, start, end - start, buffer);
       for (; first < next; first++) {
         const blob = ordered[first]!;
         const at = blob.offset - start;
-        found(blob, at + blob.length <= span.length ? span.subarray(at, at + blob.length) : null);
+        yield { blob, sealed: at + blob.length <= span.length ? span.subarray(at, at + blob.length) : null };
       }
     }
   } finally {
@@ -75,18 +91,16 @@ export function eachReadableBlob<T extends { readonly offset: number; readonly l
   }
 }
 
-let spanBuffer = Buffer.alloc(0);
-
 /** Reads a part of a file into memory that the next call overwrites. Shorter where the file ends. */
-function readSpan(fd: number, position: number, length: number): Uint8Array {
-  if (spanBuffer.length < length) spanBuffer = Buffer.allocUnsafeSlow(length);
+function readSpan(fd: number, position: number, length: number, buffer: SpanBuffer): Uint8Array {
+  if (buffer.bytes.length < length) buffer.bytes = Buffer.allocUnsafeSlow(length);
   let done = 0;
   while (done < length) {
-    const n = readSync(fd, spanBuffer, done, length - done, position + done);
+    const n = readSync(fd, buffer.bytes, done, length - done, position + done);
     if (n === 0) break;
     done += n;
   }
-  return spanBuffer.subarray(0, done);
+  return buffer.bytes.subarray(0, done);
 }
 
 export interface TransferContext {
