@@ -1,7 +1,7 @@
 import type { PackJob } from './pack-jobs.ts';
 
-/** Parts of neighbouring places at least, of all places of the smaller job, for two jobs to be done together. */
-const neighboursMin = 1 / 8;
+/** How often two jobs take turns, at least, for each place of the smaller one. */
+const neighboursMin = 1 / 4;
 /** Blobs larger than this on average are written one by one anyway. */
 const placeBytesMax = 256 * 1024;
 
