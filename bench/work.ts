@@ -22,7 +22,8 @@ export interface Work {
 }
 
 export interface Prepared {
-  readonly detail: string;
+  /** What it was done on; a function is asked when all runs are done. */
+  readonly detail: string | (() => string);
   readonly contenders: readonly Contender[];
   /** Programs that cannot take part. */
   readonly missing?: ReadonlyMap<string, NotMeasured>;
@@ -43,7 +44,16 @@ export async function runWork(bench: Bench, work: Work): Promise<Comparison> {
     );
     const isOurs = ({ program }: Row): number => Number(program === bench.lifeboat.name);
     const all = [...rows, ...absent].sort((a, b) => isOurs(b) - isOurs(a));
-    comparison = { id, group, title, detail, rows: all, bars: rules.map((rule) => barOf(rule, all)), runs };
+    const told = typeof detail === 'string' ? detail : detail();
+    comparison = {
+      id,
+      group,
+      title,
+      detail: told,
+      rows: all,
+      bars: rules.map((rule) => barOf(rule, all)),
+      runs,
+    };
   } catch (error) {
     if (!(error instanceof NotMeasured)) throw error;
     const names = [

@@ -1,8 +1,10 @@
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { copyCluster, copyFolder, proveCluster } from '../data/cluster.ts';
+import type { Measurement } from '../measure/process.ts';
 import type { Contender } from '../measure/side-by-side.ts';
+import { sampleOf } from '../measure/statistics.ts';
 import { benchSource, lifeboatSource } from '../programs/lifeboat-source.ts';
 import {
   asServer,
@@ -21,8 +23,10 @@ const factor = 0.95;
 const peer = 'cp from a local archive';
 
 /**
- * From the base backup to the end of the log. The base is small, so that what is measured is replay: by Lifeboat
- * the whole command, restore of the base included; by the peer the server alone, over a copy that is there.
+ * From the base backup to the end of the log. What counts is replay, from the first record to the last as each server
+ * itself logs them. What the whole took is told beside it: by Lifeboat the restore of the base, a server that
+ * recovers and one with its own settings; by the peer the server alone, over a copy that is there, until it
+ * leaves recovery.
  */
 export async function journalReplay(bench: Bench): Promise<void> {
   const { settings, lifeboat } = bench;
@@ -31,11 +35,15 @@ export async function journalReplay(bench: Bench): Promise<void> {
   const ours = lifeboat.name;
   let server: Server | undefined;
   let receiver: Beside | undefined;
+  const whole = new Map<string, number[]>();
+  const note = (name: string, { seconds }: Measurement): void => {
+    whole.set(name, [...(whole.get(name) ?? []), seconds]);
+  };
   try {
     await runWork(bench, {
       id: 'journal-replay/pgbench',
       group: 'journal-replay',
-      title: 'Recovery replay',
+      title: 'Recovery replay, as the servers log it',
       rules: [{ program: ours, peer, measure: 'seconds', kind: 'faster', wanted: factor }],
       async prepare() {
         const folder = serverFolder(settings, 'replay');
@@ -62,7 +70,15 @@ export async function journalReplay(bench: Bench): Promise<void> {
             name: ours,
             prepare: () => removeFolder(target),
             command: () =>
-              source.command('restore', benchSource, ...['--to', 'latest', '--target', target, '--yes']),
+              source.command(
+                'restore',
+                benchSource,
+                ...['--to', 'latest', '--target', target, '--yes', '--json'],
+              ),
+            counted(run) {
+              note(ours, run);
+              return replayToldBy(run.stdout);
+            },
             verify() {
               stop(target);
               proveCluster(target, loadScale);
@@ -83,6 +99,10 @@ export async function journalReplay(bench: Bench): Promise<void> {
               writeFileSync(join(target, 'recovery.signal'), '');
             },
             command: () => recovery(target),
+            counted(run) {
+              note(peer, run);
+              return replayLogged(`${target}.log`);
+            },
             verify() {
               stop(target);
               proveCluster(target, loadScale);
@@ -109,7 +129,11 @@ export async function journalReplay(bench: Bench): Promise<void> {
         await receiver?.stop();
         running.stop();
         return {
-          detail: `about ${segments.split('\n').at(-1)?.split('.')[0]} segments of 16 MiB`,
+          detail: () =>
+            [
+              `about ${segments.split('\n').at(-1)?.split('.')[0]} segments of 16 MiB`,
+              ...wholeTexts(whole),
+            ].join('; '),
           ...taking,
         };
       },
@@ -135,6 +159,33 @@ function recovery(target: string): ReturnType<Contender['command']> {
   const script = `"$1/pg_ctl" -D "$2" -w -t 900 -l "$2.log" start >/dev/null && while [ -e "$2/recovery.signal" ]; do sleep 0.05; done`;
   return asServer({ file: 'sh', args: ['-c', script, 'recovery', bin, target] });
 }
+
+/** Seconds from the first record replayed to the last, as the server that recovered said. */
+function replayToldBy(stdout: string): number {
+  for (const line of stdout.trim().split('\n').reverse()) {
+    const { message_type: type, reached } = JSON.parse(line) as {
+      message_type?: string;
+      reached?: { replayMs: number | null } | null;
+    };
+    if (type === 'summary' && typeof reached?.replayMs === 'number') return reached.replayMs / 1000;
+  }
+  throw new NotMeasured('the restore does not say how long replay took');
+}
+
+/** The same of a server's own log, whose lines begin with the time (log_line_prefix of initdb). */
+function replayLogged(path: string): number {
+  const lines = readFileSync(path, 'utf8').split('\n');
+  const timeOf = (words: RegExp): number => {
+    const [, day, time] = /^(\S+) (\S+) /.exec(lines.findLast((line) => words.test(line)) ?? '') ?? [];
+    return Date.parse(`${day}T${time}Z`) / 1000;
+  };
+  const seconds = timeOf(/LOG: +redo done at /) - timeOf(/LOG: +redo starts at /);
+  if (Number.isNaN(seconds)) throw new NotMeasured(`${path} does not say how long replay took`);
+  return seconds;
+}
+
+const wholeTexts = (whole: ReadonlyMap<string, readonly number[]>): string[] =>
+  [...whole].map(([name, seconds]) => `the whole by ${name}: ${sampleOf(seconds).median.toFixed(1)} s`);
 
 function stop(target: string): void {
   try {

@@ -9,6 +9,8 @@ export interface Contender {
   /** Before each run, not timed: a fresh repository, an empty target. */
   readonly prepare?: () => Promise<void> | void;
   readonly command: () => Command;
+  /** What counts of a run, in seconds, where that is not all of it. @throws NotMeasured. */
+  readonly counted?: (run: Measurement) => number;
   /** After the last run, not timed: proves that the work was done. @throws NotMeasured when it was not. */
   readonly verify?: () => Promise<void> | void;
   /** After each run, not timed: clears away. Returns the bytes that were stored, where these are of interest. */
@@ -67,11 +69,12 @@ export async function sideBySide(
         await contender.prepare?.();
         settleStorage();
         const result = await measure(contender.command());
-        taken.push(`${name} ${round(result.seconds)}`);
+        const seconds = contender.counted?.(result) ?? result.seconds;
+        taken.push(`${name} ${round(seconds)}`);
         if (run === settings.runs) await contender.verify?.();
         const stored = (await contender.finish?.()) ?? null;
         const { runs, stored: all } = collected.get(name)!;
-        runs.push(result);
+        runs.push({ ...result, seconds });
         if (stored !== null) all.push(stored);
       });
     }
