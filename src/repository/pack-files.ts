@@ -1,12 +1,13 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Id } from '../model/id.ts';
 import type { Storage } from '../storage/storage.ts';
+import { withBlockReads } from './block-reads.ts';
 import { keyOf } from './layout.ts';
 
 /**
  * Small reads from packs. From local files they are synchronous and keep a few files open: a walk over trees
  * reads thousands of blobs of a few hundred bytes, for each of which a turn through the thread pool would
- * cost twenty times the reading.
+ * cost twenty times the reading. From elsewhere they come in larger blocks, since each costs a round trip.
  */
 export interface PackFiles {
   /** Bytes of a pack; fewer where it ends. @throws LifeboatError of the storage. */
@@ -21,6 +22,7 @@ const synchronousBytesMax = 1024 * 1024;
 
 export function openPackFiles(storage: Storage): PackFiles {
   const open = new Map<Id, number>();
+  const remote = withBlockReads(storage);
 
   function close(): void {
     for (const fd of open.values()) closeSync(fd);
@@ -40,7 +42,7 @@ export function openPackFiles(storage: Storage): PackFiles {
     read(packId, offset, length) {
       const key = keyOf('data', packId);
       const path = length <= synchronousBytesMax ? storage.localPath(key) : null;
-      if (path === null) return storage.load(key, { offset, length });
+      if (path === null) return remote.load(key, { offset, length });
       try {
         const buffer = Buffer.allocUnsafe(length);
         return buffer.subarray(0, readSync(descriptor(packId, path), buffer, 0, length, offset));
