@@ -3,6 +3,7 @@ import { after, describe, test } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
 import { hasCode } from '../core/errors.ts';
 import { frameHasChecksum } from '../kernels/zstd-frame.ts';
+import { localStorage } from '../storage/local/local.ts';
 import { newConfig } from './config.ts';
 import { createSealer } from './crypto.ts';
 import { journalEnvelope } from './envelope.ts';
@@ -13,7 +14,8 @@ import type { Repository } from './repository.ts';
 const master = generateMasterKey();
 const sealer = createSealer(master);
 /** As much of a repository as sealing needs. */
-const repository = { master, sealer, config: newConfig(2) } as Repository;
+const storage = localStorage('/nonexistent');
+const repository = { master, sealer, config: newConfig(2), storage } as Repository;
 const text = Buffer.alloc(3_000_000, 'a line of the log\n');
 
 describe('the envelope of journals', () => {
