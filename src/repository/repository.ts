@@ -1,4 +1,4 @@
-import { LifeboatError } from '../core/errors.ts';
+import { hasCode, LifeboatError } from '../core/errors.ts';
 import type { Id } from '../model/id.ts';
 import type { Storage } from '../storage/storage.ts';
 import { encodeConfig, newConfig, parseConfig, type RepositoryConfig } from './config.ts';
@@ -24,7 +24,14 @@ export async function openRepository(
   password: string,
   keyHint?: string,
 ): Promise<Repository> {
-  if ((await storage.size(configKey)) === null) {
+  // The key takes a while to derive, and a distant storage to answer, so both begin now.
+  const opening = openKey(storage, password, keyHint);
+  opening.catch(() => undefined); // a missing config says more than missing keys
+  const stored = await storage.load(configKey).catch((error: unknown) => {
+    if (!hasCode(error, 'storage-missing-file')) throw error;
+    return null;
+  });
+  if (stored === null) {
     if ((await storage.list('keys/')).length > 0) {
       throw new LifeboatError(
         'repository-damaged',
@@ -36,11 +43,11 @@ export async function openRepository(
     }
     throw new LifeboatError('repository-missing', `there is no repository at ${storage.location}`);
   }
-  const { id: keyId, master } = await openKey(storage, password, keyHint);
+  const { id: keyId, master } = await opening;
   const sealer = createSealer(master);
   let version: 1 | 2 = 2;
   const files = unpackedFiles(storage, sealer, () => version);
-  const config = parseConfig(await files.loadConfig(), storage.location);
+  const config = parseConfig(files.openConfig(stored), storage.location);
   version = config.version;
   return { storage, config, master, keyId, sealer, files };
 }

@@ -18,10 +18,16 @@ export interface SnapshotList {
 /**
  * Reads all snapshot files. Call it before the index is loaded: what a snapshot refers to is in the index
  * by the time the snapshot exists, not the other way round.
+ * @param onListed called once it is known which there are: from then on the index may be loaded.
  * @param tolerant note damaged files in `broken` and go on; otherwise the first one throws.
  */
-export async function listSnapshots(repository: Repository, tolerant = false): Promise<SnapshotList> {
+export async function listSnapshots(
+  repository: Repository,
+  tolerant = false,
+  onListed?: () => void,
+): Promise<SnapshotList> {
   const files = await listFiles(repository.storage, 'snapshots');
+  onListed?.();
   const snapshots: StoredSnapshot[] = [];
   const broken = new Map<Id, LifeboatError>();
   let next = 0;

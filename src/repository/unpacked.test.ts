@@ -51,7 +51,7 @@ describe('a file of one document', () => {
     assert.equal(await sizeOf(await on(storage, 1).save('index', document)), document.length + 32);
     await on(storage).saveConfig(document);
     assert.equal(await storage.size('config'), document.length + 32);
-    assert.deepEqual(Buffer.from(await on(storage).loadConfig()), document);
+    assert.deepEqual(Buffer.from(on(storage).openConfig(await storage.load('config'))), document);
   });
 
   test('that is not compressed is read in version 2 as well: restic began so', async () => {

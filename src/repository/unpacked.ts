@@ -28,7 +28,8 @@ export function compressedDocumentBytesMax(length: number): number {
 export function compressDocument(
   plaintext: Uint8Array,
   target: Buffer = Buffer.allocUnsafe(compressedDocumentBytesMax(plaintext.length)),
-  by: Compressor = (compressor ??= createCompressor('auto')),
+  by: Compressor = (compressor ??=
+    createCompressor('auto')),
 ): Buffer {
   const written = by.compress(plaintext, target, 1);
   if (written < 0)
@@ -75,7 +76,8 @@ export interface UnpackedFiles {
   /** @throws LifeboatError `repository-damaged` where hash, tag or encoding is wrong; storage errors as they are. */
   load(kind: Exclude<FileKind, 'data' | 'keys'>, id: Id): Promise<Uint8Array>;
   save(kind: Exclude<FileKind, 'data' | 'keys'>, document: Uint8Array): Promise<Id>;
-  loadConfig(): Promise<Uint8Array>;
+  /** The content of the config as stored. @throws LifeboatError `repository-damaged`. */
+  openConfig(stored: Uint8Array): Uint8Array;
   saveConfig(document: Uint8Array): Promise<void>;
 }
 
@@ -118,9 +120,7 @@ export function unpackedFiles(storage: Storage, sealer: Sealer, version: () => 1
       await storage.save(keyOf(kind, id), [sealed], { sha256: id });
       return id;
     },
-    async loadConfig() {
-      return openDocument(sealer, configKey, await storage.load(configKey));
-    },
+    openConfig: (stored) => openDocument(sealer, configKey, stored),
     async saveConfig(document) {
       await storage.save(configKey, [sealer.seal(document)]);
     },

@@ -33,8 +33,12 @@ export interface BackupGround {
 
 /** Snapshots first, then the index: so all that a snapshot refers to is in the index. */
 export async function readGround(repository: Repository): Promise<BackupGround> {
-  const { snapshots } = await listSnapshots(repository, true);
-  return { snapshots, index: await loadIndex(repository) };
+  let loading: Promise<BlobIndex> | null = null;
+  const { snapshots } = await listSnapshots(repository, true, () => {
+    loading = loadIndex(repository);
+    loading.catch(() => undefined); // thrown below, unless the snapshots cannot be read
+  });
+  return { snapshots, index: await (loading ?? loadIndex(repository)) };
 }
 
 export interface ParentRule {

@@ -6,6 +6,8 @@ import type { S3Settings } from './settings.ts';
 /** The SDK's client, made at the first request: it takes longer to load than most commands take without it. */
 
 export interface S3Connection {
+  /** Begins to load the SDK. */
+  prepare(): void;
   /** Runs one request. Where the bucket turns out to be in another region, it is sent there, as are all after it. */
   send<T>(request: (client: S3Client, sdk: Sdk) => Promise<T>): Promise<T>;
 }
@@ -125,7 +127,14 @@ export function connectS3(settings: S3Settings): S3Connection {
     return { sdk, client: await clientOf(settings, sdk, async () => region ?? given) };
   }
 
+  /** Loads the SDK, so that it is there when the first request is made. */
+  const prepare = (): void => {
+    opened ??= open();
+    opened.catch(() => undefined); // thrown where the first request awaits it
+  };
+
   return {
+    prepare,
     async send(request) {
       opened ??= open();
       const { sdk, client } = await opened;

@@ -22,6 +22,7 @@ import { type S3Settings, storageClassFor } from './settings.ts';
 export function s3Storage(settings: S3Settings): Storage {
   const { bucket: Bucket, prefix, location, encryption } = settings;
   const connection = connectS3(settings);
+  connection.prepare();
   const root = prefix === '' ? '' : `${prefix}/`;
   const payer = settings.requesterPays ? ({ RequestPayer: 'requester' } as const) : {};
   const customerKey = encryption.kind === 'customer' ? customerKeyOf(encryption.key) : {};
