@@ -1,4 +1,4 @@
-/** The newest releases of other programs that read and write the format, built once into the user's cache. */
+/** The newest releases of other programs that read and write the format, or serve it, built once into the user's cache. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -36,6 +36,16 @@ const peers: readonly Peer[] = [
       args: ['install', '--quiet', '--locked', '--root', folder, 'rustic-rs'],
       env: { CARGO_TARGET_DIR: join(folder, 'target') },
       path: 'bin/rustic',
+    }),
+  },
+  {
+    name: 'versitygw',
+    variable: 'LIFEBOAT_TEST_VERSITYGW',
+    toolchain: 'go',
+    build: (folder) => ({
+      args: ['install', 'github.com/versity/versitygw/cmd/versitygw@latest'],
+      env: { GOBIN: join(folder, 'bin'), CGO_ENABLED: '0' },
+      path: 'bin/versitygw',
     }),
   },
 ];
