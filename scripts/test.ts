@@ -14,7 +14,7 @@ import { runTests } from './test/run.ts';
 import { installSystemPackages } from './test/system-packages.ts';
 
 const root = dirname(import.meta.dirname);
-const testMinutesMax = 15;
+const testMinutesMax = 20;
 
 const { values: options, positionals: paths } = parseArgs({
   allowPositionals: true,
