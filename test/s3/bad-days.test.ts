@@ -161,6 +161,27 @@ describe('a bad day on S3', { skip: gatewayMissing }, async () => {
     });
   });
 
+  test('of a gateway whose lists of index files are stale', async () => {
+    let stale = false;
+    const withoutIndex = (content: string): string => content.replace(/<Contents>[\s\S]*<\/Contents>/, '');
+    const fault = ({ url }: SeenRequest): Fault =>
+      stale && /prefix=[^&]*index%2F/.test(url) ? { kind: 'rewrite', rewrite: withoutIndex } : null;
+    await throughProxy(fault, async (repository, path) => {
+      await succeeds(repository, 'backup', files);
+      stale = true;
+      await lifeboatAt(repository, ['backup', files]);
+      await soundToRestic(path);
+      const target = join(scratch, 'stale');
+      assert.notEqual((await lifeboatAt(repository, ['restore', 'latest', '--target', target])).status, 0);
+      assert.notEqual((await lifeboatAt(repository, ['prune'])).status, 0);
+      await soundToRestic(path);
+      stale = false;
+      await succeeds(repository, 'restore', 'latest', '--target', target);
+      await succeeds(repository, 'prune');
+      await soundToRestic(path);
+    });
+  });
+
   test('that is interrupted by the user while the gateway is away', async () => {
     await throughProxy(
       () => null,

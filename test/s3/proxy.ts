@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Stands between a client and a gateway, looks at every request and lets bad things happen to some. */
@@ -22,7 +23,8 @@ export type Fault =
   | { readonly kind: 'reset-answer'; readonly afterBytes: number }
   /** Nothing is ever said. */
   | { readonly kind: 'silence' }
-  | { readonly kind: 'headers'; readonly headers: Readonly<Record<string, string>> }
+  /** The gateway's answer arrives with another content. */
+  | { readonly kind: 'rewrite'; rewrite(content: string): string }
   | null;
 
 export interface ProxyOptions {
@@ -68,14 +70,13 @@ export async function startProxy(target: string, options: ProxyOptions = {}): Pr
       answer.end(body);
       return;
     }
-    const more = fault?.kind === 'headers' ? fault.headers : {};
     const forwarded = request({
       hostname,
       port: targetPort,
       method,
       path: url,
       agent,
-      headers: { ...headers, ...more },
+      headers,
     });
     const broken = (): void => void incoming.socket.destroy();
     forwarded.on('error', broken);
@@ -83,6 +84,14 @@ export async function startProxy(target: string, options: ProxyOptions = {}): Pr
     incoming.on('close', () => !incoming.complete && forwarded.destroy());
     forwarded.on('response', (response) => {
       response.on('error', broken);
+      if (fault?.kind === 'rewrite') {
+        const { 'content-length': _, 'transfer-encoding': __, ...kept } = response.headers;
+        void text(response).then((content) => {
+          answer.writeHead(response.statusCode ?? 502, kept);
+          answer.end(fault.rewrite(content));
+        }, broken);
+        return;
+      }
       answer.writeHead(response.statusCode ?? 502, response.rawHeaders);
       if (fault?.kind !== 'reset-answer') {
         response.pipe(answer);
