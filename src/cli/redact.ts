@@ -2,7 +2,8 @@
 const urlPassword = /([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:)[^\s/@]+@/gi;
 
 /** Variables whose values are secrets wherever they appear. */
-const secretVariable = /(^|_)(PASSWORD2?|PASSPHRASE|SECRET_ACCESS_KEY|SESSION_TOKEN|SECRET_KEY|ACCOUNT_KEY|TOKEN)$/;
+const secretVariable =
+  /(^|_)(PASSWORD2?|PASSPHRASE|SECRET_ACCESS_KEY|SESSION_TOKEN|SECRET_KEY|ACCOUNT_KEY|TOKEN)$/;
 
 /** Shorter texts are no secrets worth hiding, and hiding them would garble messages and tell them by the gaps. */
 const secretCharactersMin = 6;
