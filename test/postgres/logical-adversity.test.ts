@@ -46,7 +46,7 @@ describe('what stands in the way of a logical restore', { skip: missingServer('d
     busy.catch(() => undefined);
     await cluster.sql(
       `do $$ begin while not exists (select from pg_stat_activity where query like '%pg_sleep(30)%' and datname = 'shop')
-       loop perform pg_sleep(0.02); end loop; end $$`,
+       loop perform pg_sleep(0.02), pg_stat_clear_snapshot(); end loop; end $$`,
     );
     await assert.rejects(sandbox.restore(url), fails(/superuser.*the old data is still there/));
     assert.equal(await databases(), 'postgres shop');
