@@ -148,4 +148,32 @@ describe('a blob store', () => {
     });
     assert.deepEqual(refused.saved, []);
   });
+
+  test('touches the table no more once it closes: a worker may have ended inside its lock', async () => {
+    const saving = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const { repository, saved } = await sample((storage) => ({
+      async save(key, parts) {
+        if (key.startsWith('data/')) {
+          begun.resolve();
+          await saving.promise;
+        }
+        await storage.save(key, parts);
+      },
+    }));
+    const index = await loadIndex(repository);
+    const store = openBlobStore(repository, index, { packBytes, workers: 1 });
+    const adding = Array.from({ length: 20 }, () => store.saveData(randomBytes(20_000)));
+    for (const added of adding) added.catch(() => undefined);
+    await begun.promise;
+    const kept = store.keepStored();
+    index.table.settle = () => assert.fail('an entry was settled');
+    saving.resolve();
+    await kept;
+    assert.ok(saved.includes('data') && saved.includes('index'), 'what was under way is stored and indexed');
+    assert.throws(
+      () => store.saveTree(encodeTree([])),
+      (error) => hasCode(error, 'cancelled'),
+    );
+  });
 });

@@ -4,7 +4,7 @@ import { type Id, idOfBytes } from '../model/id.ts';
 import type { BlobIndex } from './index/blob-index.ts';
 import { createIndexWriter, type IndexWriter } from './index/writer.ts';
 import { keyOf } from './layout.ts';
-import { headerFileBytes, parseHeader } from './pack.ts';
+import { headerFileBytes, type PackedBlob, parseHeader } from './pack.ts';
 import type { Repository } from './repository.ts';
 import { freeBuffer } from './workers/packer.ts';
 import { openPool, type PoolOptions, type WorkerPool } from './workers/pool.ts';
@@ -100,6 +100,21 @@ export function openBlobStore(
   const storing = new Set<Promise<void>>();
   let indexing: Promise<void> = Promise.resolve();
 
+  /**
+   * Workers are ended wherever they are, which may be inside the table's lock: from then on the table is not
+   * to be touched, as the lock may never be free again.
+   */
+  let closing = false;
+
+  function settle(pack: FinishedPack, blobs: readonly PackedBlob[]): void {
+    const number = index.packNumber(pack.id as Id);
+    for (let n = 0; n < blobs.length; n++) {
+      const { offset, length, uncompressedLength } = blobs[n]!;
+      if (pack.entries[n]! >= 0)
+        index.table.settle(pack.entries[n]!, { pack: number, offset, length, uncompressedLength });
+    }
+  }
+
   async function storePack(pack: FinishedPack): Promise<void> {
     const id = pack.id as Id;
     const blobs = parseHeader(pack.header, pack.blobBytes, id);
@@ -113,12 +128,7 @@ export function openBlobStore(
       freeBuffer(pack);
     }
     options.onStored?.({ id, bytes: pack.length });
-    const number = index.packNumber(id);
-    for (let n = 0; n < blobs.length; n++) {
-      const { offset, length, uncompressedLength } = blobs[n]!;
-      if (pack.entries[n]! >= 0)
-        index.table.settle(pack.entries[n]!, { pack: number, offset, length, uncompressedLength });
-    }
+    if (!closing) settle(pack, blobs);
     totals.packs++;
     totals.packedBytes += headerFileBytes(0);
     // Index files are written one at a time, in the order in which packs became durable.
@@ -185,6 +195,7 @@ export function openBlobStore(
 
   async function close(): Promise<void> {
     failure ??= new LifeboatError('cancelled', 'the store was closed');
+    closing = true;
     await pool.close();
     await Promise.all(storing);
   }
@@ -256,6 +267,7 @@ export function openBlobStore(
       }
     },
     saveTree(bytes, stored) {
+      if (closing) throw failure;
       const id = sha256(bytes);
       const entry = index.table.claim('tree', id);
       if (entry >= 0) {
