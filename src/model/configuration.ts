@@ -9,6 +9,18 @@ export interface RepositoryConfiguration {
   /** Options of its storage, as `-o` gives them: `s3.region`. */
   readonly options: Readonly<Record<string, string>>;
   readonly password: SecretReference;
+  /** What one disaster takes as a whole: a building, a region, an account. null: as its location tells. */
+  readonly site: string | null;
+  /** A medium that is taken away: while it is absent its copies are old, not lost. */
+  readonly removable: boolean;
+  readonly immutability: ImmutabilityPolicy | null;
+}
+
+/** Object Lock of all that is stored, but for locks of the repository. */
+export interface ImmutabilityPolicy {
+  /** `governance` can be lifted by who has the right to; `compliance` by nobody. */
+  readonly mode: 'governance' | 'compliance';
+  readonly forMs: number;
 }
 
 export interface JournalConfiguration {

@@ -4,15 +4,6 @@ import fc from 'fast-check';
 import { type Configuration, repositoriesOfSource } from '../../model/configuration.ts';
 import { parseConfiguration } from './parse.ts';
 import { formatProblem } from './problems.ts';
-import { defaultSlot } from './understand.ts';
-import {
-  durationMs,
-  durationPattern,
-  formatDurationMs,
-  formatSize,
-  sizeBytes,
-  sizePattern,
-} from './units.ts';
 import { configurationYaml } from './view.ts';
 
 const place = { path: '/etc/lifeboat/lifeboat.yaml', home: '/home/user' };
@@ -43,7 +34,14 @@ describe('a configuration', () => {
   uploads: { type: files, paths: [a, /b, ~/c] }`,
     );
     assert.deepEqual(repositories, {
-      local: { location: '/etc/lifeboat/repo', options: {}, password: 'file:/etc/lifeboat/repo.key' },
+      local: {
+        location: '/etc/lifeboat/repo',
+        options: {},
+        password: 'file:/etc/lifeboat/repo.key',
+        site: null,
+        removable: false,
+        immutability: null,
+      },
     });
     assert.deepEqual(sources['app-db'], {
       type: 'postgres',
@@ -143,6 +141,7 @@ repositories:
     password: env:A
   there: { sftp: { host: nas, path: repo }, password: env:A }
   server: { rest: { url: "https://host:8000/app/", user: app, password: env:REST, connections: 3 }, password: env:A }`);
+    const none = { site: null, removable: false, immutability: null };
     assert.deepEqual(repositories, {
       nas: {
         location: 'sftp://backup@nas:2222//srv/repo',
@@ -153,12 +152,14 @@ repositories:
           'storage.append-only': 'true',
         },
         password: 'env:A',
+        ...none,
       },
-      there: { location: 'sftp:nas:repo', options: {}, password: 'env:A' },
+      there: { location: 'sftp:nas:repo', options: {}, password: 'env:A', ...none },
       server: {
         location: 'rest:https://host:8000/app/',
         options: { 'rest.user': 'app', 'rest.password': 'env:REST', 'rest.connections': '3' },
         password: 'env:A',
+        ...none,
       },
     });
   });
@@ -366,39 +367,5 @@ describe('a wrong configuration', () => {
       }),
       { numRuns: 300 },
     );
-  });
-});
-
-describe('units', () => {
-  it('come back as they were written', () => {
-    fc.assert(
-      fc.property(fc.nat(10 ** 9), (number) => {
-        const duration = formatDurationMs(number);
-        assert.match(duration, durationPattern);
-        assert.equal(durationMs(duration), number);
-        const size = formatSize(number);
-        assert.match(size, sizePattern);
-        assert.equal(sizeBytes(size), number);
-      }),
-    );
-    assert.deepEqual(
-      ['1500ms', '5s', '1h30m', '30d', '2w'].map((text) => formatDurationMs(durationMs(text))),
-      ['1500ms', '5s', '90m', '30d', '14d'],
-    );
-    assert.deepEqual([formatSize(2 ** 24), formatSize(1000)], ['16MiB', '1000B']);
-  });
-
-  it('are required', () => {
-    for (const text of ['5', 's', '-5s', '5 s', '5S', '5y']) assert.doesNotMatch(text, durationPattern);
-    for (const text of ['5', '1.5G', '16MB', '-1G', '1P']) assert.doesNotMatch(text, sizePattern);
-  });
-});
-
-describe('the name of a slot', () => {
-  it('is made from that of the source, and fits', () => {
-    assert.equal(defaultSlot('app-db'), 'lifeboat_app_db');
-    const long = ['a'.repeat(62), 'a'.repeat(63)].map(defaultSlot);
-    assert.notEqual(long[0], long[1]);
-    for (const slot of long) assert.match(slot, /^[a-z0-9_]{1,63}$/);
   });
 });

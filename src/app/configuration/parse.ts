@@ -2,9 +2,9 @@ import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Pair, 
 import type * as z from 'zod';
 import { messageOf } from '../../core/errors.ts';
 import type { Configuration } from '../../model/configuration.ts';
-import { formatKeyPath, type KeyPath, type Problem } from './problems.ts';
+import { type Finding, formatKeyPath, type KeyPath, type Problem } from './problems.ts';
 import { type FileShape, fileSchema } from './schema.ts';
-import { type Finding, understand } from './understand.ts';
+import { understand } from './understand.ts';
 
 /** From the text of a configuration file to a Configuration, or to all that is wrong with it. */
 

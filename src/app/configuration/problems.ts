@@ -12,6 +12,13 @@ export interface Problem {
 /** Keys and list indexes from the top of the file. */
 export type KeyPath = readonly (string | number)[];
 
+export interface Finding {
+  readonly path: KeyPath;
+  /** Point at the key instead of its value. */
+  readonly at?: 'key' | 'value';
+  readonly message: string;
+}
+
 export function formatKeyPath(path: KeyPath): string {
   return path
     .map((part) => (typeof part === 'number' ? `[${part + 1}]` : `.${part}`))

@@ -1,6 +1,6 @@
 import type { RepositoryConfiguration } from '../../model/configuration.ts';
 import { formatSftpLocation } from '../../storage/sftp/location.ts';
-import type { RepositoryShape } from './schema.ts';
+import type { RepositoryShape } from './schema-repository.ts';
 
 /** Servers of the configuration as locations and options of the command line. */
 

@@ -1,5 +1,5 @@
 import type { RepositoryConfiguration } from '../../model/configuration.ts';
-import type { RepositoryShape } from './schema.ts';
+import type { RepositoryShape } from './schema-repository.ts';
 
 type S3Shape = NonNullable<RepositoryShape['s3']>;
 

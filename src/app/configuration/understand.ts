@@ -12,22 +12,14 @@ import type {
   SecretReference,
   SourceConfiguration,
 } from '../../model/configuration.ts';
-import { isLocal, locationProblem, schemeRefusal } from '../location.ts';
-import type { KeyPath } from './problems.ts';
-import { restPlace, sftpPlace } from './remote-places.ts';
-import { s3Place } from './s3-place.ts';
+import type { Finding, KeyPath } from './problems.ts';
 import type { FileShape, HookShape, PostgresShape } from './schema.ts';
+import type { RepositoryShape } from './schema-repository.ts';
 import { isSecretReference } from './secret.ts';
+import { understandRepository } from './understand-repository.ts';
 import { durationMs, sizeBytes } from './units.ts';
 
 /** The meaning of a file whose shape is right: units, paths, names that must exist, keys that exclude each other. */
-
-export interface Finding {
-  readonly path: KeyPath;
-  /** Point at the key instead of its value. */
-  readonly at?: 'key' | 'value';
-  readonly message: string;
-}
 
 export interface Understood {
   readonly configuration: Configuration;
@@ -47,33 +39,10 @@ export function understand(
   const reference = (given: string): SecretReference =>
     (given.startsWith('file:') ? `file:${absolute(given.slice('file:'.length))}` : given) as SecretReference;
 
-  function repositoryOf(name: string, given: FileShape['repositories'][string]): RepositoryConfiguration {
-    const at = ['repositories', name];
-    const { path, s3, sftp, rest, password } = given;
-    const kinds = Object.entries({ path, s3, sftp, rest }).filter(([, value]) => value !== undefined);
-    const kind = kinds[0]?.[0] ?? 'path';
-    if (kinds.length !== 1) problems.push({ path: at, message: 'expected one of path, s3, sftp and rest' });
-    const refusal = schemeRefusal(path ?? '');
-    if (refusal) problems.push({ path: [...at, 'path'], message: refusal });
-    const place = s3
-      ? s3Place(s3, reference)
-      : sftp
-        ? sftpPlace(sftp, absolute, reference)
-        : rest
-          ? restPlace(rest, reference)
-          : {
-              location: isLocal(path ?? '') ? absolute((path ?? '').replace(/^local:/, '')) : path!,
-              options: {},
-            };
-    const wrong = refusal || isLocal(place.location) ? null : locationProblem(place.location);
-    if (wrong) problems.push({ path: [...at, kind], message: wrong });
-    const appendOnly: Record<string, string> = given['append-only'] ? { 'storage.append-only': 'true' } : {};
-    const options = {
-      ...mapValues(given.options, (_, value) => String(value)),
-      ...place.options,
-      ...appendOnly,
-    };
-    return { location: place.location, options, password: reference(password) };
+  function repositoryOf(name: string, given: RepositoryShape): RepositoryConfiguration {
+    const understood = understandRepository(given, ['repositories', name], { absolute, reference });
+    problems.push(...understood.problems);
+    return understood.repository;
   }
 
   function sourceOf(name: string, given: FileShape['sources'][string]): SourceConfiguration {

@@ -4,6 +4,7 @@ import type {
   Hook,
   JournalConfiguration,
   PostgresSource,
+  RepositoryConfiguration,
   SourceConfiguration,
 } from '../../model/configuration.ts';
 import { formatDurationMs, formatSize } from './units.ts';
@@ -18,11 +19,7 @@ type View = { readonly [key: string]: unknown };
 export function configurationView({ repositories, sources, protect }: Configuration): View {
   return {
     version: 1,
-    repositories: mapValues(repositories, ({ location, options, password }) => ({
-      path: location,
-      ...(Object.keys(options).length === 0 ? {} : { options }),
-      password,
-    })),
+    repositories: mapValues(repositories, repositoryView),
     sources: mapValues(sources, sourceView),
     protect: protect.map(({ sources: kept, to }) => ({ sources: [...kept], to: [...to] })),
   };
@@ -35,6 +32,21 @@ export function configurationYaml(configuration: Configuration): string {
 
 function mapValues<T>(map: Readonly<Record<string, T>>, each: (value: T) => View): View {
   return Object.fromEntries(Object.entries(map).map(([name, value]) => [name, each(value)]));
+}
+
+function repositoryView({ location, options, password, ...more }: RepositoryConfiguration): View {
+  const { site, removable, immutability } = more;
+  return {
+    path: location,
+    ...(Object.keys(options).length === 0 ? {} : { options }),
+    ...given('site', site),
+    ...(removable ? { removable } : {}),
+    ...given(
+      'immutability',
+      immutability && { mode: immutability.mode, for: formatDurationMs(immutability.forMs) },
+    ),
+    password,
+  };
 }
 
 function sourceView(source: SourceConfiguration): View {
