@@ -21,13 +21,13 @@ import type { Repository } from '../repository/repository.ts';
 import { warmThreads } from '../repository/workers/threads.ts';
 import type { BackupContext } from './backup-options.ts';
 import { type BackupPrinter, createBackupPrinter } from './backup-printer.ts';
+import { usualBackupRequest } from './backup-request.ts';
 import { collectTargets, existingTargets } from './backup-targets.ts';
 import { locateRepository } from './configured.ts';
 import { excludeFilters } from './exclude-options.ts';
 import { passwordVariables } from './password.ts';
 import { progressIntervalMs } from './progress.ts';
 import { withSessionLock } from './session.ts';
-import { lifeboatVersion } from './version.ts';
 
 /** A closed standard input is opened on /dev/null by Node. An empty snapshot of it would pass for a backup. */
 function isNothing(fd: number): boolean {
@@ -107,6 +107,7 @@ function requestOf(
     filter: parentFilter(given.groupBy, { host, paths, tags }, given.time),
   };
   return {
+    ...usualBackupRequest({ global, signal }, printer.events.warning),
     source,
     selection,
     parent: given.force || 'stream' in source ? null : parent,
@@ -118,12 +119,7 @@ function requestOf(
     excludes: given.exclude,
     host,
     timeMs: given.time,
-    program: `lifeboat ${lifeboatVersion()}`,
-    workingDirectory,
-    compression: global.compression as BackupRequest['compression'],
-    packBytes: global.packBytes,
     workers: given.readConcurrency,
-    signal,
     events: printer.events,
   };
 }

@@ -3,7 +3,6 @@ import { runSourceHooks } from '../app/source-hooks.ts';
 import { openSource } from '../app/sources.ts';
 import { hasCode, LifeboatError } from '../core/errors.ts';
 import { readGround, runBackup } from '../engine/backup/backup.ts';
-import { createSelection } from '../engine/backup/selection.ts';
 import { readBase } from '../engine/backup/source-base.ts';
 import type { HookEvents } from '../engine/recover/hooks.ts';
 import type { Configuration, FilesSource, PostgresSource } from '../model/configuration.ts';
@@ -14,12 +13,12 @@ import type { Repository } from '../repository/repository.ts';
 import type { BackupContext } from './backup-options.ts';
 import { backUpPaths } from './backup-paths.ts';
 import { createBackupPrinter } from './backup-printer.ts';
+import { usualBackupRequest } from './backup-request.ts';
 import { type PlannedSource, planSources } from './backup-source-options.ts';
 import { printDatabaseBackup, printPlannedBackup } from './backup-source-report.ts';
 import { openConfigured, repositoryNamed, requireConfiguration, secretSurroundings } from './configured.ts';
 import { asLifeboatError, reportError } from './report-error.ts';
 import { withSessionLock } from './session.ts';
-import { lifeboatVersion } from './version.ts';
 
 /** Sources of the configuration, each to its repositories one after the other. */
 
@@ -166,31 +165,15 @@ async function storeDatabase(
     place: { name: repositoryName, repository },
     secrets: { ...secretSurroundings(context), signal },
   });
-  const workingDirectory = process.cwd();
   const printer = createBackupPrinter(output, env);
-  const host = given.host || hostname();
   try {
     const report = await runBackup(repository, ground, {
+      ...usualBackupRequest({ global, signal }, warn),
       source: { entries },
-      selection: createSelection(
-        { excluded: [], tagFiles: [], sizeMax: undefined, oneFileSystem: undefined, warn },
-        workingDirectory,
-      ),
       parent: base ? { named: base.snapshot.id, filter: anySnapshot } : null,
-      ignoreInode: false,
-      ignoreCtime: false,
-      withAtime: false,
-      skipIfUnchanged: false,
       tags: flattenTags(given.tag),
-      excludes: [],
-      host,
-      timeMs: undefined,
-      program: `lifeboat ${lifeboatVersion()}`,
-      workingDirectory,
-      compression: global.compression as 'auto',
-      packBytes: global.packBytes,
+      host: given.host || hostname(),
       workers: given.readConcurrency,
-      signal,
       events: {
         ...printer.events,
         // That a database is read whole is said by its type.

@@ -9,12 +9,12 @@ import {
   readGround,
   runBackup,
 } from '../../engine/backup/backup.ts';
-import { createSelection } from '../../engine/backup/selection.ts';
 import { formatMilliseconds } from '../../model/time.ts';
 import { recoveryKit } from '../../recovery/recovery-kit.ts';
 import { loadIndex } from '../../repository/index/blob-index.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { type Proof, proveSnapshot } from '../../verify/prove-snapshot.ts';
+import { usualBackupRequest } from '../backup-request.ts';
 import { existingTargets } from '../backup-targets.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { flag, type OptionTable, text } from '../options.ts';
@@ -23,7 +23,6 @@ import { withSessionLock } from '../session.ts';
 import { kitFileOf } from '../up-places.ts';
 import { createUpPrinter, type UpPrinter, type UpResult } from '../up-printer.ts';
 import { openOrCreate, type UpRepository } from '../up-repository.ts';
-import { lifeboatVersion } from '../version.ts';
 
 const options = {
   once: flag({ help: 'back up and prove once, then end' }),
@@ -57,15 +56,11 @@ async function backUp(
   printer: UpPrinter,
   known: Set<ByteString>,
 ): Promise<BackupReport> {
-  const workingDirectory = process.cwd();
   const host = hostname();
   const events = printer.backupEvents();
   return runBackup(repository, ground, {
+    ...usualBackupRequest({ global, signal }, events.warning),
     source: { paths: targets },
-    selection: createSelection(
-      { excluded: [], tagFiles: [], sizeMax: undefined, oneFileSystem: undefined, warn: events.warning },
-      workingDirectory,
-    ),
     parent: {
       named: undefined,
       filter: parentFilter(
@@ -74,20 +69,6 @@ async function backUp(
         undefined,
       ),
     },
-    ignoreInode: false,
-    ignoreCtime: false,
-    withAtime: false,
-    skipIfUnchanged: false,
-    tags: [],
-    excludes: [],
-    host,
-    timeMs: undefined,
-    program: `lifeboat ${lifeboatVersion()}`,
-    workingDirectory,
-    compression: global.compression as 'auto',
-    packBytes: global.packBytes,
-    workers: undefined,
-    signal,
     events: {
       ...events,
       problem(path, error) {
