@@ -8,5 +8,9 @@ export function withoutWrites(storage: Storage): Storage {
     save: async () => {},
     remove: async () => {},
     sweep: async () => 0,
+    ...(storage.bucket && { bucket: { ...storage.bucket, replaceLifecycle: async () => {} } }),
+    ...(storage.archive && {
+      archive: { ...storage.archive, request: async () => {}, setMark: async () => {} },
+    }),
   };
 }

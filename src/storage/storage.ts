@@ -1,9 +1,17 @@
-/** What is known of content that is saved. */
+import type { Archive } from './archive.ts';
+import type { Bucket } from './bucket.ts';
+
+/** What is known of content that is saved or loaded. */
 export interface ContentFacts {
   /** SHA-256 in hexadecimal: storages that check what arrives need not compute it. */
   readonly sha256?: string;
   /** A pack of trees, which most commands read, unlike packs of file content. */
   readonly holdsTrees?: boolean;
+}
+
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
 }
 
 /**
@@ -34,8 +42,9 @@ export interface Storage {
 
   /**
    * Reads an object, or `length` bytes of it from `offset`. Shorter than asked where the object ends.
+   * @param facts what the caller knows of it anyway, for layers that keep some content at hand.
    */
-  load(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer>;
+  load(key: string, range?: ByteRange, facts?: ContentFacts): Promise<Buffer>;
 
   /** Size in bytes, or null where there is no such object. */
   size(key: string): Promise<number | null>;
@@ -71,6 +80,12 @@ export interface Storage {
    * @returns how many were removed.
    */
   sweep?(olderThanMs: number): Promise<number>;
+
+  /** What can be asked of the bucket that it lies in. Absent where there is none. */
+  readonly bucket?: Bucket;
+
+  /** Classes of its objects. Absent where there is but one, whose objects can all be read at once. */
+  readonly archive?: Archive;
 
   /** Path of a local file that worker threads may read directly, or null where there is none. */
   localPath(key: string): string | null;

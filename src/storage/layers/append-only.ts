@@ -43,5 +43,22 @@ export function withAppendOnly(storage: Storage): Storage {
       if (!isExempt(key)) throw refusal('delete', key);
       await storage.remove(key);
     },
+    // A rule could expire what may not be deleted.
+    ...(storage.bucket && {
+      bucket: {
+        ...storage.bucket,
+        replaceLifecycle: async () => {
+          throw refusal('change', 'the lifecycle of the bucket');
+        },
+      },
+    }),
+    ...(storage.archive && {
+      archive: {
+        ...storage.archive,
+        setMark: async (key: string) => {
+          throw refusal('change the tags of', key);
+        },
+      },
+    }),
   };
 }

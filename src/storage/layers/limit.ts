@@ -1,5 +1,6 @@
 import type { Pacer } from '../pacer.ts';
 import type { Storage } from '../storage.ts';
+import { wrappedCapabilities } from './capability.ts';
 
 /** Bounds what a storage is asked for at once, and how fast content goes there and comes back. */
 
@@ -33,6 +34,7 @@ export function withLimits(storage: Storage, { connections, upload, download }: 
     size: (key) => turn(() => storage.size(key)),
     list: (prefix) => turn(() => storage.list(prefix)),
     remove: (key) => turn(() => storage.remove(key)),
+    ...wrappedCapabilities(storage, (_, work) => turn(work)),
     // Who reads the files themselves cannot be slowed down.
     localPath: (key) => {
       const path = storage.localPath(key);

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode, LifeboatError } from '../../core/errors.ts';
 import type { Storage } from '../storage.ts';
+import { wrappedCapabilities } from './capability.ts';
 
 /** Tries again what may pass: pauses double from half a second to a minute, each drawn at random up to that. */
 
@@ -89,5 +90,6 @@ export function withRetry(storage: Storage, options: RetryOptions = {}): Storage
         }),
       ),
     ...(storage.sweep && { sweep: (olderThanMs: number) => trying(() => storage.sweep!(olderThanMs)) }),
+    ...wrappedCapabilities(storage, (_, work) => trying(work)),
   };
 }

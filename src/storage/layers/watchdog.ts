@@ -1,5 +1,6 @@
 import { LifeboatError } from '../../core/errors.ts';
 import type { Storage } from '../storage.ts';
+import { wrappedCapabilities } from './capability.ts';
 
 /**
  * Gives up an operation that neither succeeds nor fails. Drivers that see bytes move notice a stuck request
@@ -52,5 +53,8 @@ export function withWatchdog(storage: Storage, options: WatchdogOptions): Storag
     size: (key) => watched(`look for ${key}`, 0, () => storage.size(key)),
     list: (prefix) => watched(`list ${prefix}`, objectBytesMax, () => storage.list(prefix)),
     remove: (key) => watched(`delete ${key}`, 0, () => storage.remove(key)),
+    ...wrappedCapabilities(storage, (method, work) =>
+      watched(`do ${method}`, method === 'list' ? objectBytesMax : 0, work),
+    ),
   };
 }

@@ -9,7 +9,9 @@ import type {
 import { hasCode, LifeboatError } from '../../core/errors.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type { ContentFacts, Storage } from '../storage.ts';
+import { s3Archive } from './archive.ts';
 import { joined, pacedBody, readBody } from './body.ts';
+import { s3Bucket } from './bucket.ts';
 import { connectS3, noteHash } from './client.ts';
 import { s3CodeOf, s3Failure, statusOf } from './errors.ts';
 import { abortUploads, listUnfinishedUploads, uploadInParts } from './multipart.ts';
@@ -217,6 +219,8 @@ export function s3Storage(settings: S3Settings): Storage {
           unfinished.filter(({ startedMs }) => startedMs <= before),
         );
       }),
+    bucket: s3Bucket(connection, settings),
+    archive: s3Archive(connection, settings),
     localPath(key) {
       checkKey(key);
       return null;

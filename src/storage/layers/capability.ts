@@ -1,0 +1,31 @@
+/**
+ * A capability of a storage (such as `bucket`) with something done around each call of its methods, all of which
+ * answer with promises. Its facts stay as they are.
+ *
+ * @param around gets the method's name and the work.
+ */
+export function aroundCalls<T extends object>(
+  capability: T,
+  around: <R>(method: string, work: () => Promise<R>) => Promise<R>,
+): T {
+  const wrapped: Record<string, unknown> = {};
+  for (const [name, member] of Object.entries(capability)) {
+    wrapped[name] =
+      typeof member === 'function'
+        ? (...args: unknown[]) =>
+            around(name, () => Reflect.apply(member, capability, args) as Promise<unknown>)
+        : member;
+  }
+  return wrapped as T;
+}
+
+/** The optional capabilities `bucket` and `archive` of a storage, wrapped where they are there. */
+export function wrappedCapabilities<B extends object, A extends object>(
+  { bucket, archive }: { readonly bucket?: B; readonly archive?: A },
+  around: <R>(method: string, work: () => Promise<R>) => Promise<R>,
+): { bucket?: B; archive?: A } {
+  return {
+    ...(bucket && { bucket: aroundCalls(bucket, around) }),
+    ...(archive && { archive: aroundCalls(archive, around) }),
+  };
+}

@@ -1,0 +1,137 @@
+import { LifeboatError } from '../../core/errors.ts';
+import {
+  type ClassedObject,
+  isArchiveClass,
+  type ThawSpeed,
+  type ThawState,
+} from '../../model/storage-class.ts';
+import type { Archive } from '../archive.ts';
+import { checkKey, checkPrefix } from '../key.ts';
+import { withContentMd5 } from './bucket.ts';
+import type { S3Connection } from './client.ts';
+import { s3CodeOf, s3Failure } from './errors.ts';
+import type { S3Settings } from './settings.ts';
+
+const speedNames = { expedited: 'Expedited', standard: 'Standard', bulk: 'Bulk' } as const satisfies Record<
+  ThawSpeed,
+  string
+>;
+
+/** Objects that one listing answers with at most (S3 API, ListObjectsV2). */
+const pageMax = 1000;
+
+export function s3Archive(connection: S3Connection, settings: S3Settings): Archive {
+  const { bucket: Bucket, prefix, location } = settings;
+  const root = prefix === '' ? '' : `${prefix}/`;
+  const payer = settings.requesterPays ? ({ RequestPayer: 'requester' } as const) : {};
+
+  const keyOf = (key: string): { Bucket: string; Key: string } => {
+    checkKey(key);
+    return { Bucket, Key: root + key };
+  };
+
+  async function doing<T>(action: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw s3Failure(action, location, error);
+    }
+  }
+
+  async function tagsOf(key: string): Promise<{ Key: string; Value: string }[]> {
+    const { TagSet = [] } = await connection.send((client, sdk) =>
+      client.send(new sdk.GetObjectTaggingCommand({ ...keyOf(key), ...payer })),
+    );
+    return TagSet.map(({ Key = '', Value = '' }) => ({ Key, Value }));
+  }
+
+  return {
+    async list(prefixOfKeys, max = Number.POSITIVE_INFINITY) {
+      checkPrefix(prefixOfKeys);
+      const found: ClassedObject[] = [];
+      await doing(`list ${prefixOfKeys}`, async () => {
+        let ContinuationToken: string | undefined;
+        do {
+          const page = await connection.send((client, sdk) =>
+            client.send(
+              new sdk.ListObjectsV2Command({
+                Bucket,
+                Prefix: root + prefixOfKeys,
+                MaxKeys: Math.min(pageMax, max - found.length),
+                ...(ContinuationToken === undefined ? {} : { ContinuationToken }),
+                ...payer,
+              }),
+            ),
+          );
+          for (const { Key = '', Size = 0, StorageClass = 'STANDARD', LastModified } of page.Contents ?? []) {
+            if (Key.endsWith('/')) continue;
+            const modifiedMs = LastModified?.getTime() ?? 0;
+            found.push({ key: Key.slice(root.length), size: Size, storageClass: StorageClass, modifiedMs });
+          }
+          ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
+        } while (ContinuationToken !== undefined && found.length < max);
+      });
+      return found;
+    },
+
+    state: (key) =>
+      doing(`look for ${key}`, async () => {
+        const head = await connection.send((client, sdk) =>
+          client.send(new sdk.HeadObjectCommand({ ...keyOf(key), ...payer })),
+        );
+        return thawStateOf(head.StorageClass ?? 'STANDARD', head.Restore);
+      }),
+
+    async request(key, { days, speed }) {
+      await doing(`bring back ${key}`, async () => {
+        try {
+          const command = (sdk: Parameters<Parameters<S3Connection['send']>[0]>[1]) =>
+            new sdk.RestoreObjectCommand({
+              ...keyOf(key),
+              ...payer,
+              RestoreRequest: { Days: days, GlacierJobParameters: { Tier: speedNames[speed] } },
+            });
+          await connection.send((client, sdk) => client.send(withContentMd5(command(sdk))));
+        } catch (error) {
+          const code = s3CodeOf(error);
+          // Somebody asked between the look and the request: it comes all the same.
+          if (code === 'RestoreAlreadyInProgress') return;
+          if (code === 'GlacierExpeditedRetrievalNotAvailable') {
+            throw new LifeboatError(
+              'storage-throttled',
+              `cannot bring back ${key} at ${location}: it takes no expedited requests now`,
+              { cause: error, hint: 'run the command again later, or with another speed' },
+            );
+          }
+          throw error;
+        }
+      });
+    },
+
+    mark: (key, tag) =>
+      doing(
+        `read the tags of ${key}`,
+        async () => (await tagsOf(key)).find(({ Key }) => Key === tag)?.Value ?? null,
+      ),
+
+    setMark: (key, tag, value) =>
+      doing(`tag ${key}`, async () => {
+        const others = (await tagsOf(key)).filter(({ Key }) => Key !== tag);
+        const TagSet = value === null ? others : [...others, { Key: tag, Value: value }];
+        await connection.send((client, sdk) =>
+          client.send(
+            withContentMd5(new sdk.PutObjectTaggingCommand({ ...keyOf(key), ...payer, Tagging: { TagSet } })),
+          ),
+        );
+      }),
+  };
+}
+
+/** What the headers x-amz-storage-class and x-amz-restore of an answer mean together. */
+export function thawStateOf(storageClass: string, restore: string | undefined): ThawState {
+  if (!isArchiveClass(storageClass)) return { storageClass, state: 'readable', untilMs: null };
+  if (restore === undefined) return { storageClass, state: 'none', untilMs: null };
+  if (/ongoing-request="true"/.test(restore)) return { storageClass, state: 'ongoing', untilMs: null };
+  const until = Date.parse(/expiry-date="([^"]+)"/.exec(restore)?.[1] ?? '');
+  return { storageClass, state: 'restored', untilMs: Number.isNaN(until) ? null : until };
+}
