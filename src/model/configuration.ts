@@ -96,6 +96,8 @@ export type SourceConfiguration = PostgresSource | FilesSource;
 export interface Protection {
   readonly sources: readonly string[];
   readonly to: readonly string[];
+  /** Repositories that `lifeboat copy` fills from the first of `to`. */
+  readonly copies: readonly string[];
 }
 
 export interface Configuration {
@@ -112,4 +114,11 @@ export interface Configuration {
 export function repositoriesOfSource({ protect }: Configuration, source: string): string[] {
   const kept = protect.filter(({ sources }) => sources.includes(source)).flatMap(({ to }) => to);
   return [...new Set(kept)];
+}
+
+/** Names of the repositories that hold a source, those filled by copying last, each once. */
+export function holdersOfSource(configuration: Configuration, source: string): string[] {
+  const { protect } = configuration;
+  const copied = protect.filter(({ sources }) => sources.includes(source)).flatMap(({ copies }) => copies);
+  return [...new Set([...repositoriesOfSource(configuration, source), ...copied])];
 }

@@ -78,7 +78,7 @@ describe('a configuration', () => {
       paths: ['/etc/lifeboat/a', '/b', '/home/user/c'],
       exclude: [],
     });
-    assert.deepEqual(protect, [{ sources: ['app-db', 'uploads'], to: ['local'] }]);
+    assert.deepEqual(protect, [{ sources: ['app-db', 'uploads'], to: ['local'], copies: [] }]);
   });
 
   it('says which repositories keep a source, each once', () => {
@@ -243,6 +243,14 @@ describe('a wrong configuration', () => {
         '6:17: protect[1].sources[1]: no source is named app-bd; did you mean app-db?',
         '6:25: protect[1].sources[2]: no source is named x; there are app-db',
         '6:33: protect[1].to: no repository is named lokal; did you mean local?',
+      ],
+    ],
+    [
+      'with copies that go nowhere, or where backups go',
+      `${head}sources: { a: { type: files, paths: [x] } }\nprotect:\n  - { sources: a, to: local, copies: [lokal, local] }`,
+      [
+        '6:30: protect[1].copies: local stands in `to`, where backups go: it cannot be filled by copying as well',
+        '6:39: protect[1].copies[1]: no repository is named lokal; did you mean local?',
       ],
     ],
     [

@@ -151,6 +151,7 @@ const protection = mapping(
   {
     sources: namesOrOne('Names of sources.'),
     to: namesOrOne('Names of repositories.'),
+    copies: namesOrOne('Names of repositories that `lifeboat copy` fills from the first of `to`.').optional(),
   },
   { later: ['policy', 'together'] },
 );

@@ -211,15 +211,15 @@ function protectionOf(
 ): Protection[] {
   if (given === undefined) {
     const { sources, repositories } = names;
-    return sources.length > 0 && repositories.length > 0 ? [{ sources, to: repositories }] : [];
+    return sources.length > 0 && repositories.length > 0 ? [{ sources, to: repositories, copies: [] }] : [];
   }
   return given.map((entry, n): Protection => {
     const known = (
-      key: 'sources' | 'to',
+      key: 'sources' | 'to' | 'copies',
       kind: 'source' | 'repository',
       all: readonly string[],
     ): string[] => {
-      const list = typeof entry[key] === 'string' ? [entry[key]] : entry[key];
+      const list = typeof entry[key] === 'string' ? [entry[key]] : (entry[key] ?? []);
       for (const [m, name] of list.entries()) {
         if (all.includes(name)) continue;
         const near = nearest(name, all);
@@ -231,10 +231,14 @@ function protectionOf(
       }
       return list;
     };
-    return {
-      sources: known('sources', 'source', names.sources),
-      to: known('to', 'repository', names.repositories),
-    };
+    const to = known('to', 'repository', names.repositories);
+    const copies = known('copies', 'repository', names.repositories);
+    for (const name of copies.filter((each) => to.includes(each)))
+      problems.push({
+        path: ['protect', n, 'copies'],
+        message: `${name} stands in \`to\`, where backups go: it cannot be filled by copying as well`,
+      });
+    return { sources: known('sources', 'source', names.sources), to, copies };
   });
 }
 

@@ -21,7 +21,11 @@ export function configurationView({ repositories, sources, protect }: Configurat
     version: 1,
     repositories: mapValues(repositories, repositoryView),
     sources: mapValues(sources, sourceView),
-    protect: protect.map(({ sources: kept, to }) => ({ sources: [...kept], to: [...to] })),
+    protect: protect.map(({ sources: kept, to, copies }) => ({
+      sources: [...kept],
+      to: [...to],
+      ...(copies.length > 0 ? { copies: [...copies] } : {}),
+    })),
   };
 }
 

@@ -4,6 +4,7 @@ import { formatDurationMs } from '../../app/configuration/units.ts';
 import { LifeboatError } from '../../core/errors.ts';
 import {
   type Configuration,
+  holdersOfSource,
   repositoriesOfSource,
   type SourceConfiguration,
 } from '../../model/configuration.ts';
@@ -28,8 +29,10 @@ function meaning(configuration: Configuration): string[] {
   return [
     ...repositories.map(([name, { location }]) => `  repository  ${name.padEnd(width)}  ${location}`),
     ...sources.map((source) => {
-      const kept = repositoriesOfSource(configuration, source.name).join(', ') || 'nowhere';
-      return `  source      ${source.name.padEnd(width)}  ${describeSource(source)} → ${kept}`;
+      const kept = repositoriesOfSource(configuration, source.name);
+      const copied = holdersOfSource(configuration, source.name).slice(kept.length);
+      const where = [kept.join(', ') || 'nowhere', ...(copied.length > 0 ? [copied.join(', ')] : [])];
+      return `  source      ${source.name.padEnd(width)}  ${describeSource(source)} → ${where.join(' → ')}`;
     }),
   ];
 }
