@@ -1,3 +1,5 @@
+import type { StorageClass } from './storage-class.ts';
+
 /** The configuration file as parsed. Names refer to the maps; durations are milliseconds, sizes are bytes. */
 
 /** Where a secret comes from: `env:NAME`, `file:PATH` or `command:LINE`; never the secret itself. */
@@ -14,6 +16,33 @@ export interface RepositoryConfiguration {
   /** A medium that is taken away: while it is absent its copies are old, not lost. */
   readonly removable: boolean;
   readonly immutability: ImmutabilityPolicy | null;
+  /** From the hottest to the coldest; empty: all stays in the class in which it was stored. */
+  readonly tiers: readonly Tier[];
+  readonly lifecycle: LifecyclePolicy;
+}
+
+export const tierKeeps = ['all', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
+export type TierKeep = (typeof tierKeeps)[number];
+
+/** Snapshots of a kind, how long they are kept, and the storage class of what only they need. */
+export interface Tier {
+  readonly keep: TierKeep;
+  /** Counted back from the newest snapshot, in units of the calendar. */
+  readonly for: {
+    readonly years: number;
+    readonly months: number;
+    readonly days: number;
+    readonly hours: number;
+  };
+  readonly class: StorageClass;
+}
+
+/** What the bucket tidies up by itself; days, as buckets know nothing finer. */
+export interface LifecyclePolicy {
+  /** Versions that were replaced or deleted stay for so long, also when no Object Lock holds them. */
+  readonly keepNoncurrentDays: number;
+  /** Uploads that were begun and not finished. */
+  readonly abortUploadsDays: number;
 }
 
 /** Object Lock of all that is stored, but for locks of the repository. */

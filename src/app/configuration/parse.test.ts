@@ -41,6 +41,8 @@ describe('a configuration', () => {
         site: null,
         removable: false,
         immutability: null,
+        tiers: [],
+        lifecycle: { keepNoncurrentDays: 30, abortUploadsDays: 7 },
       },
     });
     assert.deepEqual(sources['app-db'], {
@@ -141,7 +143,8 @@ repositories:
     password: env:A
   there: { sftp: { host: nas, path: repo }, password: env:A }
   server: { rest: { url: "https://host:8000/app/", user: app, password: env:REST, connections: 3 }, password: env:A }`);
-    const none = { site: null, removable: false, immutability: null };
+    const lifecycle = { keepNoncurrentDays: 30, abortUploadsDays: 7 };
+    const none = { site: null, removable: false, immutability: null, tiers: [], lifecycle };
     assert.deepEqual(repositories, {
       nas: {
         location: 'sftp://backup@nas:2222//srv/repo',
@@ -162,6 +165,58 @@ repositories:
         ...none,
       },
     });
+  });
+});
+
+describe('tiers of a repository', () => {
+  const bucket = (more: string): string =>
+    `version: 1\nrepositories:\n  cold: { s3: { bucket: b, region: eu-west-1 }, password: env:A, ${more} }`;
+  const daily = '{ keep: daily, for: 30d, class: STANDARD }';
+
+  it('are in units of the calendar, and keep old versions as long as Object Lock', () => {
+    const { cold } = understood(
+      bucket(
+        `immutability: { mode: compliance, for: 40d }, tiers: [${daily}, { keep: monthly, for: 18mo, class: GLACIER }]`,
+      ),
+    ).repositories;
+    assert.deepEqual(
+      cold?.tiers.map(({ for: { years, months, days } }) => [years, months, days]),
+      [
+        [0, 0, 30],
+        [0, 18, 0],
+      ],
+    );
+    assert.deepEqual(cold?.lifecycle, { keepNoncurrentDays: 40, abortUploadsDays: 7 });
+  });
+
+  it('say in which class new objects are stored', () => {
+    const first = 'tiers: [{ keep: all, for: 1y, class: STANDARD_IA }]';
+    assert.equal(understood(bucket(first)).repositories.cold?.options['s3.storage-class'], 'STANDARD_IA');
+    assert.match(
+      problemsIn(bucket(`options: { s3.storage-class: GLACIER_IR }, ${first}`)).join(),
+      /new objects are stored as GLACIER_IR/,
+    );
+  });
+
+  it('only get colder and longer, and begin with a class that can be read', () => {
+    const wrong: readonly (readonly [string, RegExp])[] = [
+      [`[{ keep: daily, for: 30d, class: GLACIER }]`, /the first tier cannot be GLACIER/],
+      [`[${daily}, { keep: weekly, for: 4w, class: STANDARD_IA }]`, /expected a longer time/],
+      [
+        '[{ keep: all, for: 9d, class: STANDARD_IA }, { keep: weekly, for: 1y, class: STANDARD }]',
+        /STANDARD is hotter than STANDARD_IA/,
+      ],
+      ['[{ keep: daily, for: 30m, class: STANDARD }]', /such as 30d, 12w, 18mo \(months\) or 7y/],
+    ];
+    for (const [tiers, message] of wrong)
+      assert.match(problemsIn(bucket(`tiers: ${tiers}`)).join('\n'), message);
+  });
+
+  it('need a bucket, and a lifecycle no shorter than Object Lock', () => {
+    const local = `version: 1\nrepositories: { a: { path: x, password: env:A, tiers: [${daily}] } }`;
+    assert.match(problemsIn(local).join(), /only buckets on S3/);
+    const short = bucket('immutability: { mode: compliance, for: 40d }, lifecycle: { keep-noncurrent: 9d }');
+    assert.match(problemsIn(short).join(), /at least as long as immutability lasts \(40d\)/);
   });
 });
 

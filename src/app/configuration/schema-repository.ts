@@ -1,4 +1,7 @@
 import * as z from 'zod';
+import { tierKeeps } from '../../model/configuration.ts';
+import { storageClassNames } from '../../model/storage-class.ts';
+import { tierSpanExpected, tierSpanPattern } from '../../policy/tiers.ts';
 import { choice, duration, expected, mapping, secret, text, truth, wholeFrom } from './schema-parts.ts';
 
 /** What a configuration file may say of a repository. */
@@ -99,6 +102,35 @@ const immutability = mapping('Object Lock: nobody can delete what was stored bef
   }),
 });
 
+const tier = mapping('Snapshots of a kind, how long they are kept, and where what only they need rests.', {
+  keep: choice(...tierKeeps).meta({
+    description: 'Which snapshots: all, or the newest of each hour, day, week, month or year.',
+  }),
+  for: z
+    .string(expected(tierSpanExpected))
+    .regex(tierSpanPattern, expected(tierSpanExpected))
+    .meta({ description: 'How long, counted back from the newest snapshot.', examples: ['30d', '7y'] }),
+  class: choice(...storageClassNames).meta({
+    description: 'Storage class of packs that no snapshot of a hotter tier needs.',
+    examples: ['STANDARD_IA'],
+  }),
+});
+
+const wholeDays = () => {
+  const wanted = expected('a whole number of days, such as 30d');
+  return z.string(wanted).regex(/^[1-9]\d{0,4}d$/, wanted);
+};
+
+const lifecycle = mapping('What the bucket tidies up by itself, see `lifeboat lifecycle`.', {
+  'keep-noncurrent': wholeDays().optional().meta({
+    description:
+      'How long versions stay that were replaced or deleted; 30d without it, and never less than immutability.',
+  }),
+  'abort-uploads': wholeDays().optional().meta({
+    description: 'When uploads that were begun and not finished are given up; 7d without it.',
+  }),
+});
+
 export const repository = mapping(
   'Where backups rest: a path, s3, sftp or rest.',
   {
@@ -134,6 +166,11 @@ export const repository = mapping(
       description: 'A medium that is taken away: while it is absent its copies are old, not lost.',
     }),
     immutability: immutability.optional(),
+    tiers: z.array(tier, expected('a list of tiers')).optional().meta({
+      description:
+        'Tiers from the hottest to the coldest, for `lifeboat tier` and `lifecycle`; also the retention of `forget`.',
+    }),
+    lifecycle: lifecycle.optional(),
     password: secret().meta({
       description: 'Where its password comes from: env:NAME, file:PATH or command:LINE.',
       examples: ['file:/etc/lifeboat/repo.key'],

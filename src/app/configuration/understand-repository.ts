@@ -1,5 +1,11 @@
-import type { RepositoryConfiguration, SecretReference } from '../../model/configuration.ts';
-import { isLocal, locationProblem, schemeRefusal } from '../location.ts';
+import type {
+  LifecyclePolicy,
+  RepositoryConfiguration,
+  SecretReference,
+  Tier,
+} from '../../model/configuration.ts';
+import { parseTierSpan, tierProblems } from '../../policy/tiers.ts';
+import { isLocal, locationProblem, schemeOf, schemeRefusal } from '../location.ts';
 import type { Finding, KeyPath } from './problems.ts';
 import { restPlace, sftpPlace } from './remote-places.ts';
 import { s3Place } from './s3-place.ts';
@@ -35,6 +41,12 @@ export function understandRepository(
   for (const [key, value] of Object.entries(given.options)) options[key] = String(value);
   Object.assign(options, place.options);
   if (given['append-only']) options['storage.append-only'] = 'true';
+  const tiers = (given.tiers ?? []).map((tier): Tier => ({ ...tier, for: parseTierSpan(tier.for) }));
+  const lifecycle = lifecycleOf(given);
+  problems.push(...coldProblems(given, tiers, lifecycle, { location: place.location, options, at }));
+  // What is new belongs into the first tier.
+  const newest = tiers[0]?.class ?? 'STANDARD';
+  if (newest !== 'STANDARD') options['s3.storage-class'] ??= newest;
   return {
     repository: {
       location: place.location,
@@ -43,6 +55,8 @@ export function understandRepository(
       site: given.site ?? null,
       removable: given.removable ?? false,
       immutability: immutability ? { mode: immutability.mode, forMs: durationMs(immutability.for) } : null,
+      tiers,
+      lifecycle,
     },
     problems,
   };
@@ -54,4 +68,54 @@ function placeOf({ path = '', s3, sftp, rest }: RepositoryShape, { absolute, ref
   if (rest) return restPlace(rest, reference);
   const location = isLocal(path) ? absolute(path.replace(/^local:/, '')) : path;
   return { location, options: {} };
+}
+
+const dayMs = 86_400_000;
+export const lifecycleDefaults: LifecyclePolicy = { keepNoncurrentDays: 30, abortUploadsDays: 7 };
+
+function lifecycleOf({ lifecycle, immutability }: RepositoryShape): LifecyclePolicy {
+  const days = (text: string | undefined): number | undefined =>
+    text === undefined ? undefined : Number.parseInt(text, 10);
+  const locked = immutability ? Math.ceil(durationMs(immutability.for) / dayMs) : 0;
+  return {
+    keepNoncurrentDays:
+      days(lifecycle?.['keep-noncurrent']) ?? Math.max(locked, lifecycleDefaults.keepNoncurrentDays),
+    abortUploadsDays: days(lifecycle?.['abort-uploads']) ?? lifecycleDefaults.abortUploadsDays,
+  };
+}
+
+/** What of tiers and lifecycle makes no sense for this repository. */
+function coldProblems(
+  given: RepositoryShape,
+  tiers: readonly Tier[],
+  lifecycle: LifecyclePolicy,
+  { location, options, at }: Pick<Place, 'location' | 'options'> & { readonly at: KeyPath },
+): Finding[] {
+  const problems: Finding[] = tierProblems(tiers).map(({ tier, message }) => ({
+    path: [...at, 'tiers', tier],
+    message,
+  }));
+  const isBucket = schemeOf(location) === 's3';
+  for (const key of ['tiers', 'lifecycle'] as const)
+    if (given[key] !== undefined && !isBucket)
+      problems.push({
+        path: [...at, key],
+        message: 'only buckets on S3 have storage classes and a lifecycle',
+      });
+  const stored = options['s3.storage-class']?.toUpperCase();
+  const [first] = tiers;
+  if (first && stored !== undefined && stored !== first.class) {
+    problems.push({
+      path: [...at, 'tiers', 0, 'class'],
+      message: `new objects are stored as ${stored}, so the first tier can only be ${stored}`,
+    });
+  }
+  const { immutability } = given;
+  if (immutability && lifecycle.keepNoncurrentDays * dayMs < durationMs(immutability.for)) {
+    problems.push({
+      path: [...at, 'lifecycle', 'keep-noncurrent'],
+      message: `expected at least as long as immutability lasts (${immutability.for})`,
+    });
+  }
+  return problems;
 }

@@ -7,6 +7,7 @@ import type {
   RepositoryConfiguration,
   SourceConfiguration,
 } from '../../model/configuration.ts';
+import { formatTierSpan } from '../../policy/tiers.ts';
 import { formatDurationMs, formatSize } from './units.ts';
 
 /**
@@ -39,7 +40,7 @@ function mapValues<T>(map: Readonly<Record<string, T>>, each: (value: T) => View
 }
 
 function repositoryView({ location, options, password, ...more }: RepositoryConfiguration): View {
-  const { site, removable, immutability } = more;
+  const { site, removable, immutability, tiers, lifecycle } = more;
   return {
     path: location,
     ...(Object.keys(options).length === 0 ? {} : { options }),
@@ -49,6 +50,18 @@ function repositoryView({ location, options, password, ...more }: RepositoryConf
       'immutability',
       immutability && { mode: immutability.mode, for: formatDurationMs(immutability.forMs) },
     ),
+    ...given(
+      'tiers',
+      nonEmpty(tiers)?.map((tier) => ({ keep: tier.keep, for: formatTierSpan(tier.for), class: tier.class })),
+    ),
+    ...(location.startsWith('s3:')
+      ? {
+          lifecycle: {
+            'keep-noncurrent': `${lifecycle.keepNoncurrentDays}d`,
+            'abort-uploads': `${lifecycle.abortUploadsDays}d`,
+          },
+        }
+      : {}),
     password,
   };
 }
