@@ -63,6 +63,21 @@ export const errorRegistry = {
     'check the variable, file or command that the configuration names for this secret',
   ),
   'repository-missing': kind(10, false, 'check the path, or create a repository there with `lifeboat init`'),
+  'repository-absent': kind(
+    10,
+    true,
+    'mount the medium and run the command again; `lifeboat status --copies` shows what it held when it was last seen',
+  ),
+  'copy-unproven': kind(
+    1,
+    true,
+    'look at the disk of the target, then run the copy again; nothing refers to the object that is named',
+  ),
+  'copy-incomplete': kind(
+    3,
+    true,
+    'what could not be copied is named above with what to do; run the copy again, and it goes on from there',
+  ),
   'repository-exists': kind(1, false, 'choose another location, or use the repository that is there'),
   'repository-foreign': kind(1, false, 'check that the path points to a restic or Lifeboat repository'),
   'repository-version': kind(1, false, 'this repository was written by a newer version; update Lifeboat'),
@@ -145,6 +160,11 @@ export const errorRegistry = {
     1,
     false,
     'run this where the repository may be deleted from, with credentials that the backup job does not have',
+  ),
+  'storage-object-lock-missing': kind(
+    1,
+    false,
+    'make a new bucket with Object Lock (`lifeboat init` does, where `immutability` is set), or remove `immutability`',
   ),
   'storage-journal-refused': kind(
     1,

@@ -72,6 +72,8 @@ export interface StoreTotals {
 }
 
 export interface StoreOptions extends Omit<PoolOptions, 'table' | 'onPack'> {
+  /** An index file is written at least this often while packs are stored; ten minutes unless said. */
+  readonly indexEveryMs?: number;
   /** Nothing is written before this resolves; where it rejects, nothing at all. */
   readonly mayWrite?: Promise<void>;
   /** Told of each pack that is stored durably, before it is in any index file. */
@@ -92,7 +94,7 @@ export function openBlobStore(
   options: StoreOptions = {},
 ): BlobStore {
   const { storage } = repository;
-  const writer: IndexWriter = createIndexWriter(repository);
+  const writer: IndexWriter = createIndexWriter(repository, options.indexEveryMs);
   let failure: unknown = null;
   const totals = { dataBlobs: 0, treeBlobs: 0, bytes: 0, packedBytes: 0, packs: 0 };
 

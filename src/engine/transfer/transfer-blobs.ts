@@ -10,6 +10,11 @@ import { packSourceOf } from '../../repository/pack-source.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { BlobProblem } from '../../repository/workers/protocol.ts';
 
+/** What takes the blobs: a store, or several as one. */
+export interface TransferStore extends Pick<BlobStore, 'transfer'> {
+  readonly pool: Pick<BlobStore['pool'], 'size'>;
+}
+
 export interface Transfer {
   readonly from: Repository;
   /** Index of `from`. */
@@ -19,7 +24,7 @@ export interface Transfer {
   /** Numbers of the packs that have them. */
   readonly packs: Iterable<number>;
   /** Where they go. */
-  readonly store: BlobStore;
+  readonly store: TransferStore;
   /** Whether the store belongs to another repository, with another key. */
   readonly foreign: boolean;
   /** What it means where a blob cannot be read, for the error's message. */

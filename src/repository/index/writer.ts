@@ -13,7 +13,8 @@ export interface IndexWriter {
   finish(): Promise<Id[]>;
 }
 
-export function createIndexWriter(repository: Repository): IndexWriter {
+/** @param everyMs writes a file once the oldest pack of it has waited so long. */
+export function createIndexWriter(repository: Repository, everyMs: number = ageMaxMs): IndexWriter {
   let packs: IndexedPack[] = [];
   let blobs = 0;
   let since = Date.now();
@@ -33,7 +34,7 @@ export function createIndexWriter(repository: Repository): IndexWriter {
       if (packs.length === 0) since = Date.now();
       packs.push(pack);
       blobs += pack.blobs.length;
-      if (blobs >= blobsPerIndexFile || Date.now() - since >= ageMaxMs) await write();
+      if (blobs >= blobsPerIndexFile || Date.now() - since >= everyMs) await write();
     },
     async finish() {
       await write();
