@@ -1,4 +1,5 @@
 import { LifeboatError } from '../core/errors.ts';
+import type { ImmutabilityPolicy } from '../model/configuration.ts';
 import type { Pacer } from '../storage/pacer.ts';
 import { parseS3Location } from '../storage/s3/location.ts';
 import { type Encryption, type S3Credentials, type S3Settings, s3Defaults } from '../storage/s3/settings.ts';
@@ -10,7 +11,7 @@ import {
   truth,
   wholeFrom,
 } from './storage-access.ts';
-import { anyText, optionFile, pemFile, triesOptionTable } from './storage-option-values.ts';
+import { anyText, duration, optionFile, pemFile, triesOptionTable } from './storage-option-values.ts';
 
 /** Options of repositories on S3, as `-o s3.KEY=VALUE`; those that restic has are restic's. */
 export const s3OptionTable = {
@@ -24,6 +25,7 @@ export const s3OptionTable = {
   'sse-kms-key': anyText,
   'sse-c-key': anyText,
   'requester-pays': truth,
+  retention: retentionPolicy,
   ...triesOptionTable,
 } as const;
 
@@ -63,6 +65,7 @@ export function s3Opening(location: string, access: StorageAccess, pacers: Pacer
     storageClass: given['storage-class'] ?? null,
     encryption: encryptionOf(given, access),
     requesterPays: given['requester-pays'] ?? false,
+    retention: given.retention ?? null,
     authorities: access.authorityFiles.map((path) => pemFile(path, 'authorities')),
     clientCertificate:
       access.clientCertificateFile === null
@@ -74,6 +77,16 @@ export function s3Opening(location: string, access: StorageAccess, pacers: Pacer
     ...pacers,
   };
   return { settings, tries: { attemptsMax: given.retries, ceilingMs: given['retry-for'] } };
+}
+
+/** `compliance:30d`, as `immutability` of a configuration becomes it. */
+function retentionPolicy(text: string): ImmutabilityPolicy {
+  const [, mode, period] = /^(governance|compliance):(.+)$/.exec(text) ?? [];
+  if (mode === undefined || period === undefined)
+    throw new Error('expected governance or compliance, a colon and a duration, such as compliance:30d');
+  const forMs = duration(period);
+  if (forMs < 1_000) throw new Error('expected at least 1s');
+  return { mode: mode as ImmutabilityPolicy['mode'], forMs };
 }
 
 function upperCase(text: string): string {

@@ -9,6 +9,15 @@ export function withoutWrites(storage: Storage): Storage {
     remove: async () => {},
     sweep: async () => 0,
     ...(storage.bucket && { bucket: { ...storage.bucket, replaceLifecycle: async () => {} } }),
+    ...(storage.vault && {
+      vault: {
+        ...storage.vault,
+        extend: async () => {},
+        setLegalHold: async () => {},
+        removeVersion: async () => {},
+        tryToShorten: async () => {},
+      },
+    }),
     ...(storage.archive && {
       archive: { ...storage.archive, request: async () => {}, setMark: async () => {} },
     }),

@@ -1,5 +1,7 @@
+import type { Retention } from '../model/retention.ts';
 import type { Archive } from './archive.ts';
 import type { Bucket } from './bucket.ts';
+import type { Vault } from './vault.ts';
 
 /** What is known of content that is saved or loaded. */
 export interface ContentFacts {
@@ -7,6 +9,8 @@ export interface ContentFacts {
   readonly sha256?: string;
   /** A pack of trees, which most commands read, unlike packs of file content. */
   readonly holdsTrees?: boolean;
+  /** In place of what the storage gives what is saved. Only for storages with a `vault`. */
+  readonly retention?: Retention;
 }
 
 export interface ByteRange {
@@ -86,6 +90,9 @@ export interface Storage {
 
   /** Classes of its objects. Absent where there is but one, whose objects can all be read at once. */
   readonly archive?: Archive;
+
+  /** Protection that the storage itself enforces. Absent where it has none, whatever its settings. */
+  readonly vault?: Vault;
 
   /** Path of a local file that worker threads may read directly, or null where there is none. */
   localPath(key: string): string | null;

@@ -220,6 +220,31 @@ describe('tiers of a repository', () => {
   });
 });
 
+describe('immutability', () => {
+  const of = (place: string): string =>
+    `version: 1\nrepositories: { a: { ${place}, immutability: { mode: compliance, for: 30d }, password: env:A } }`;
+
+  it('becomes an option of the storage', () => {
+    const { a } = understood(of('s3: { bucket: b }')).repositories;
+    assert.deepEqual(a?.immutability, { mode: 'compliance', forMs: 30 * 86_400_000 });
+    assert.equal(a?.options['s3.retention'], 'compliance:30d');
+  });
+
+  it('is for buckets on S3; elsewhere the message names what to use instead', () => {
+    for (const [place, instead] of [
+      ['path: /srv/repo', 'append-only: true'],
+      ['sftp: { host: nas, path: repo }', 'append-only: true'],
+      ['rest: { url: "https://host:8000/" }', 'lifeboat serve --append-only'],
+      ['path: "sftp:nas:repo"', 'append-only: true'],
+    ] as const) {
+      const said = problemsIn(of(place)).join();
+      assert.match(said, /Object Lock of S3/, place);
+      assert.ok(said.includes(instead), said);
+    }
+    assert.match(problemsIn(of('s3: { bucket: b }').replace('30d', '10ms')).join(), /at least 1s/);
+  });
+});
+
 describe('a wrong configuration', () => {
   const golden: readonly (readonly [string, string, readonly string[]])[] = [
     ['that is empty', '', ['1:1: expected a mapping that begins with `version: 1`']],

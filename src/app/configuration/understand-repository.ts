@@ -1,4 +1,5 @@
 import type {
+  ImmutabilityPolicy,
   LifecyclePolicy,
   RepositoryConfiguration,
   SecretReference,
@@ -10,7 +11,7 @@ import type { Finding, KeyPath } from './problems.ts';
 import { restPlace, sftpPlace } from './remote-places.ts';
 import { s3Place } from './s3-place.ts';
 import type { RepositoryShape } from './schema-repository.ts';
-import { durationMs } from './units.ts';
+import { durationMs, formatDurationMs } from './units.ts';
 
 type Place = Pick<RepositoryConfiguration, 'location' | 'options'>;
 
@@ -41,6 +42,11 @@ export function understandRepository(
   for (const [key, value] of Object.entries(given.options)) options[key] = String(value);
   Object.assign(options, place.options);
   if (given['append-only']) options['storage.append-only'] = 'true';
+  const protection = immutability && { mode: immutability.mode, forMs: durationMs(immutability.for) };
+  if (protection) {
+    options['s3.retention'] = `${protection.mode}:${formatDurationMs(protection.forMs)}`;
+    problems.push(...immutabilityProblems(protection, kind, schemeOf(place.location), at));
+  }
   const tiers = (given.tiers ?? []).map((tier): Tier => ({ ...tier, for: parseTierSpan(tier.for) }));
   const lifecycle = lifecycleOf(given);
   problems.push(...coldProblems(given, tiers, lifecycle, { location: place.location, options, at }));
@@ -54,12 +60,32 @@ export function understandRepository(
       password: meaning.reference(password),
       site: given.site ?? null,
       removable: given.removable ?? false,
-      immutability: immutability ? { mode: immutability.mode, forMs: durationMs(immutability.for) } : null,
+      immutability: protection ?? null,
       tiers,
       lifecycle,
     },
     problems,
   };
+}
+
+/** Storages without Object Lock have another way, which is to be named. */
+function immutabilityProblems(
+  { forMs }: ImmutabilityPolicy,
+  kind: string,
+  scheme: string | null,
+  at: KeyPath,
+): Finding[] {
+  const path = [...at, 'immutability'];
+  if (scheme !== 's3') {
+    const instead: Readonly<Record<string, string>> = {
+      rest: 'have its server refuse to delete (`lifeboat serve --append-only`)',
+      sftp: 'use `append-only: true`, or a server that refuses to delete',
+    };
+    const what = kind === 'path' ? 'a folder' : kind;
+    const use = instead[scheme ?? kind] ?? 'use `append-only: true`, or keep a copy on S3';
+    return [{ path, message: `immutability is Object Lock of S3, which ${what} does not have: ${use}` }];
+  }
+  return forMs < 1_000 ? [{ path: [...path, 'for'], message: 'expected at least 1s' }] : [];
 }
 
 function placeOf({ path = '', s3, sftp, rest }: RepositoryShape, { absolute, reference }: Meaning): Place {

@@ -41,9 +41,12 @@ function mapValues<T>(map: Readonly<Record<string, T>>, each: (value: T) => View
 
 function repositoryView({ location, options, password, ...more }: RepositoryConfiguration): View {
   const { site, removable, immutability, tiers, lifecycle } = more;
+  const { 's3.retention': _, ...others } = options;
+  // It says the same in another way.
+  const shown = immutability ? others : options;
   return {
     path: location,
-    ...(Object.keys(options).length === 0 ? {} : { options }),
+    ...(Object.keys(shown).length === 0 ? {} : { options: shown }),
     ...given('site', site),
     ...(removable ? { removable } : {}),
     ...given(

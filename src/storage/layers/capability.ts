@@ -19,13 +19,14 @@ export function aroundCalls<T extends object>(
   return wrapped as T;
 }
 
-/** The optional capabilities `bucket` and `archive` of a storage, wrapped where they are there. */
-export function wrappedCapabilities<B extends object, A extends object>(
-  { bucket, archive }: { readonly bucket?: B; readonly archive?: A },
+/** The optional capabilities of a storage, wrapped where they are there. */
+export function wrappedCapabilities<B extends object, A extends object, V extends object>(
+  { bucket, archive, vault }: { readonly bucket?: B; readonly archive?: A; readonly vault?: V },
   around: <R>(method: string, work: () => Promise<R>) => Promise<R>,
-): { bucket?: B; archive?: A } {
+): { bucket?: B; archive?: A; vault?: V } {
   return {
     ...(bucket && { bucket: aroundCalls(bucket, around) }),
     ...(archive && { archive: aroundCalls(archive, around) }),
+    ...(vault && { vault: aroundCalls(vault, around) }),
   };
 }

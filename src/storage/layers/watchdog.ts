@@ -54,7 +54,7 @@ export function withWatchdog(storage: Storage, options: WatchdogOptions): Storag
     list: (prefix) => watched(`list ${prefix}`, objectBytesMax, () => storage.list(prefix)),
     remove: (key) => watched(`delete ${key}`, 0, () => storage.remove(key)),
     ...wrappedCapabilities(storage, (method, work) =>
-      watched(`do ${method}`, method === 'list' ? objectBytesMax : 0, work),
+      watched(`do ${method}`, /^(?:list|versions|loadVersion)$/.test(method) ? objectBytesMax : 0, work),
     ),
   };
 }

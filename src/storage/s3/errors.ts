@@ -151,6 +151,20 @@ function explanation(error: unknown): string {
   return parts.filter((part) => part !== '').join(': ') || 'no reason was given';
 }
 
+/** Whether what was refused is a retention, by a bucket that was made without Object Lock. */
+export function lacksObjectLock(error: unknown): boolean {
+  const code = s3CodeOf(error);
+  return (
+    code === 'InvalidRequest' || code === 'ObjectLockConfigurationNotFoundError' || statusOf(error) === 501
+  );
+}
+
+/** @param action such as `write data/ab/…`. */
+export function objectLockMissing(action: string, location: string, cause: unknown): LifeboatError {
+  const message = `cannot ${action} at ${location}: the bucket was made without Object Lock`;
+  return new LifeboatError('storage-object-lock-missing', message, { cause });
+}
+
 /** @param action such as `read data/ab/…`. */
 export function s3Failure(action: string, location: string, error: unknown): LifeboatError {
   if (error instanceof LifeboatError) return error;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { CreateMultipartUploadCommandInput, UploadPartCommandInput } from '@aws-sdk/client-s3';
 import { runBounded } from '../../core/run-bounded.ts';
+import { pacedBody } from '../body.ts';
 import type { Pacer } from '../pacer.ts';
-import { pacedBody } from './body.ts';
 import { noteHash, type S3Connection } from './client.ts';
 
 /** Objects in parts (S3 API "Multipart upload"): nothing is visible before they are complete. */
@@ -28,7 +28,8 @@ export async function uploadInParts(
   { connection, start, perPart, pacer }: Upload,
   body: Buffer,
 ): Promise<void> {
-  const { Bucket, Key } = start;
+  const { Bucket, Key, ObjectLockMode } = start;
+  const locked = ObjectLockMode !== undefined;
   const created = await connection.send((client, sdk) =>
     client.send(new sdk.CreateMultipartUploadCommand(start)),
   );
@@ -48,6 +49,8 @@ export async function uploadInParts(
           PartNumber: part + 1,
           Body,
           ContentLength: content.length,
+          // Where a retention goes along, S3 wants it.
+          ...(locked ? { ContentMD5: createHash('md5').update(content).digest('base64') } : {}),
         }),
       ),
     );

@@ -7,15 +7,17 @@ import type {
   StorageClass,
 } from '@aws-sdk/client-s3';
 import { hasCode, LifeboatError } from '../../core/errors.ts';
+import type { Retention } from '../../model/retention.ts';
+import { joined, pacedBody, readBody } from '../body.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type { ContentFacts, Storage } from '../storage.ts';
 import { s3Archive } from './archive.ts';
-import { joined, pacedBody, readBody } from './body.ts';
 import { s3Bucket } from './bucket.ts';
 import { connectS3, noteHash } from './client.ts';
-import { s3CodeOf, s3Failure, statusOf } from './errors.ts';
+import { lacksObjectLock, objectLockMissing, s3CodeOf, s3Failure, statusOf } from './errors.ts';
 import { abortUploads, listUnfinishedUploads, uploadInParts } from './multipart.ts';
-import { type S3Settings, storageClassFor } from './settings.ts';
+import { retentionFor, type S3Settings, storageClassFor } from './settings.ts';
+import { lockModeOf, s3Vault } from './vault.ts';
 
 /**
  * A bucket, or what is below a prefix of it, on any server that speaks S3. A save is one PUT (or one multipart
@@ -50,28 +52,43 @@ export function s3Storage(settings: S3Settings): Storage {
     return { ...by('aws:kms'), ...(encryption.key === null ? {} : { SSEKMSKeyId: encryption.key }) };
   }
 
-  function propertiesOfNew(key: string, holdsTrees: boolean): Partial<PutObjectCommandInput> {
+  function propertiesOfNew(
+    key: string,
+    { holdsTrees = false }: ContentFacts,
+    retention: Retention | null,
+  ): Partial<PutObjectCommandInput> {
     const storageClass = storageClassFor(key, holdsTrees, settings.storageClass);
-    // Locks must go when their process does.
-    const retention = key.startsWith('locks/') ? null : (settings.retention?.(key) ?? null);
     return {
       ContentType: 'application/octet-stream',
       ...(storageClass === null ? {} : { StorageClass: storageClass as StorageClass }),
       ...encryptionOfNew(),
-      ...(retention && { ObjectLockMode: retention.mode, ObjectLockRetainUntilDate: retention.until }),
+      ...(retention && {
+        ObjectLockMode: lockModeOf(retention.mode),
+        ObjectLockRetainUntilDate: new Date(retention.untilMs),
+      }),
       ...payer,
     };
   }
 
-  async function save(
-    key: string,
-    parts: readonly Uint8Array[],
-    { sha256, holdsTrees = false }: ContentFacts = {},
-  ): Promise<void> {
+  /** As `doing`. A bucket without Object Lock refuses what brings a retention. */
+  async function writing(key: string, retention: Retention | null, work: () => Promise<void>): Promise<void> {
+    await doing(`write ${key}`, async () => {
+      try {
+        await work();
+      } catch (error) {
+        throw retention && lacksObjectLock(error)
+          ? objectLockMissing(`write ${key}`, location, error)
+          : error;
+      }
+    });
+  }
+
+  async function save(key: string, parts: readonly Uint8Array[], facts: ContentFacts = {}): Promise<void> {
     const place = keyOf(key);
     const body = joined(parts);
-    const properties = propertiesOfNew(key, holdsTrees);
-    await doing(`write ${key}`, async () => {
+    const retention = facts.retention ?? retentionFor(key, settings.retention, Date.now());
+    const properties = propertiesOfNew(key, facts, retention);
+    await writing(key, retention, async () => {
       if (body.length > settings.multipartFromBytes) {
         await uploadInParts(
           {
@@ -82,9 +99,11 @@ export function s3Storage(settings: S3Settings): Storage {
           },
           body,
         );
+        // Some servers, such as Ceph's, forget the retention of what comes in parts.
+        if (retention) await vault.extend(key, retention);
         return;
       }
-      const hash = sha256 ?? createHash('sha256').update(body).digest('hex');
+      const hash = facts.sha256 ?? createHash('sha256').update(body).digest('hex');
       const Body = settings.upload ? pacedBody(body, settings.upload) : body;
       noteHash(Body, hash);
       const content = {
@@ -145,6 +164,8 @@ export function s3Storage(settings: S3Settings): Storage {
     });
   }
 
+  const vault = s3Vault(settings, { connection, root, keyOf, doing, payer, customerKey, get });
+
   async function list(prefixOfKeys: string): Promise<{ key: string; size: number }[]> {
     checkPrefix(prefixOfKeys);
     const found: { key: string; size: number }[] = [];
@@ -188,7 +209,8 @@ export function s3Storage(settings: S3Settings): Storage {
           const configuration = elsewhere
             ? { CreateBucketConfiguration: { LocationConstraint: region as 'eu-west-1' } }
             : {};
-          return client.send(new sdk.CreateBucketCommand({ Bucket, ...configuration }));
+          const lock = settings.retention ? { ObjectLockEnabledForBucket: true } : {};
+          return client.send(new sdk.CreateBucketCommand({ Bucket, ...configuration, ...lock }));
         });
       }
     });
@@ -209,6 +231,7 @@ export function s3Storage(settings: S3Settings): Storage {
       );
     },
     tellsAbsentRemovals: false,
+    vault,
     sweep: (olderThanMs) =>
       doing('look for unfinished uploads', async () => {
         const before = Date.now() - olderThanMs;

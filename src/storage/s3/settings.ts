@@ -1,4 +1,7 @@
+import type { ImmutabilityPolicy } from '../../model/configuration.ts';
+import type { Retention } from '../../model/retention.ts';
 import type { Pacer } from '../pacer.ts';
+import { isTransient } from '../transient.ts';
 import type { S3Place } from './location.ts';
 
 /** Classes whose objects must be brought back before they can be read, so only packs of file content go there. */
@@ -11,12 +14,6 @@ export type Encryption =
   | { readonly kind: 'kms'; readonly key: string | null }
   /** A key of 32 bytes that the client sends along with each request. */
   | { readonly kind: 'customer'; readonly key: Uint8Array };
-
-/** Object Lock of one object (S3 API, PutObject). */
-export interface Retention {
-  readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
-  readonly until: Date;
-}
 
 /** Credentials that were given, in place of those that the SDK finds in profiles and on machines of AWS. */
 export interface S3Credentials {
@@ -47,8 +44,8 @@ export interface S3Settings extends S3Place {
   readonly userAgent: string;
   /** Larger objects are sent in parts. At least 5 MiB, as parts of S3 are. */
   readonly multipartFromBytes: number;
-  /** Object Lock for what is saved under a key; null: none. Locks of the repository never get one. */
-  readonly retention: ((key: string) => Retention | null) | null;
+  /** Object Lock for what is saved; null: none, or as the bucket's default has it. */
+  readonly retention: ImmutabilityPolicy | null;
   /** null: as fast as the network. */
   readonly upload: Pacer | null;
   readonly download: Pacer | null;
@@ -88,4 +85,13 @@ export function storageClassFor(
   if (storageClass === null || key.startsWith('locks/')) return null;
   const isContent = key.startsWith('data/') && !holdsTrees;
   return archiveClasses.has(storageClass) && !isContent ? null : storageClass;
+}
+
+/** Object Lock of what is saved under a key now; null for none. What comes and goes must be able to go. */
+export function retentionFor(
+  key: string,
+  policy: ImmutabilityPolicy | null,
+  nowMs: number,
+): Retention | null {
+  return policy === null || isTransient(key) ? null : { mode: policy.mode, untilMs: nowMs + policy.forMs };
 }
