@@ -1,7 +1,6 @@
 import type { RetryOptions } from '../storage/layers/retry.ts';
-import type { HttpSettings } from '../storage/rest/http.ts';
 import { parseRestLocation, type RestLocation } from '../storage/rest/location.ts';
-import { restConnectionsDefault } from '../storage/rest/rest.ts';
+import { type RestSettings, restConnectionsDefault } from '../storage/rest/rest.ts';
 import { optionsOf, type StorageAccess, wholeFrom } from './storage-access.ts';
 import { anyText, pemFile, secretOption, triesOptionTable } from './storage-option-values.ts';
 
@@ -16,7 +15,7 @@ export const restOptionTable = {
 
 export interface RestOpening {
   readonly location: RestLocation;
-  readonly settings: HttpSettings;
+  readonly settings: RestSettings;
   readonly tries: RetryOptions;
 }
 
@@ -47,9 +46,9 @@ function loginOf(
   { user, password }: RestLocation,
   options: { readonly user?: string; readonly password?: string },
   access: StorageAccess,
-): Pick<HttpSettings, 'user' | 'password'> {
+): Pick<RestSettings, 'user' | 'password'> {
   const { env } = access;
-  const plain = (text: string | undefined | null): HttpSettings['password'] => {
+  const plain = (text: string | undefined | null): RestSettings['password'] => {
     if (!text) return null;
     access.hide?.(text);
     return async () => text;

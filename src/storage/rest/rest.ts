@@ -1,8 +1,8 @@
 import { type ErrorCode, LifeboatError } from '../../core/errors.ts';
 import { runBounded } from '../../core/run-bounded.ts';
+import { type HttpAnswer, type HttpRequest, type HttpSettings, httpClient } from '../http.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type { Storage } from '../storage.ts';
-import { type HttpAnswer, type HttpRequest, type HttpSettings, httpClient } from './http.ts';
 import { formatRestLocation, type RestLocation } from './location.ts';
 import {
   extensionHeader,
@@ -17,6 +17,12 @@ import {
 } from './protocol.ts';
 
 export const restConnectionsDefault = 5;
+
+export interface RestSettings extends HttpSettings {
+  readonly user: string | null;
+  /** Asked for with each request. */
+  readonly password: (() => Promise<string>) | null;
+}
 
 const objectBytesMax = 2 * 1024 ** 3;
 const listBytesMax = 512 * 1024 ** 2;
@@ -35,11 +41,15 @@ const codeByStatus: Readonly<Record<number, ErrorCode>> = {
 };
 
 /** A repository on a server that speaks restic's REST protocol, such as rest-server or `lifeboat serve`. */
-export function restStorage(location: RestLocation, settings: HttpSettings): Storage & { close(): void } {
+export function restStorage(location: RestLocation, settings: RestSettings): Storage & { close(): void } {
   const base = location.url;
   const shown = formatRestLocation(location);
-  const { user } = settings;
-  const client = httpClient(base.protocol === 'https:', settings);
+  const { user, password } = settings;
+  const client = httpClient(base.protocol === 'https:', settings, async () => {
+    if (user === null && password === null) return {};
+    const login = `${user ?? ''}:${(await password?.()) ?? ''}`;
+    return { authorization: `Basic ${Buffer.from(login).toString('base64')}` };
+  });
   const urlOf = (path: string): URL => new URL(path, base);
   const send = (
     method: HttpRequest['method'],

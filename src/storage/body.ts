@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
-import { LifeboatError } from '../../core/errors.ts';
-import type { Pacer } from '../pacer.ts';
+import { LifeboatError } from '../core/errors.ts';
+import type { Pacer } from './pacer.ts';
 
-/** Content on its way to S3 and back. */
+/** Content on its way to a storage and back. */
 
 /** The parts as one buffer; a single part is not copied. */
 export function joined(parts: readonly Uint8Array[]): Buffer {

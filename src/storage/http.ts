@@ -1,17 +1,10 @@
 import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
-import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
+import { errnoOf, LifeboatError, messageOf } from '../core/errors.ts';
+import { agentFor, type TlsSettings } from './agent.ts';
 
 /** Requests over connections that are kept; the content of answers is read as a whole. */
 
-export interface HttpSettings {
-  readonly user: string | null;
-  /** Asked for with the first request. */
-  readonly password: (() => Promise<string>) | null;
-  /** PEM of authorities to trust in place of the system's. */
-  readonly authorities: readonly string[];
-  /** PEM of a certificate with its key that this client shows. */
-  readonly clientCertificate: string | null;
-  readonly insecureTls: boolean;
+export interface HttpSettings extends TlsSettings {
   readonly connections: number;
   /** A request that moves no byte for this long is given up. */
   readonly stuckMs: number;
@@ -39,33 +32,20 @@ export interface HttpClient {
   close(): void;
 }
 
-/** @param secure whether the URLs begin with https. */
-export function httpClient(secure: boolean, settings: HttpSettings): HttpClient {
-  const { user, password, authorities, clientCertificate } = settings;
-  async function authorization(): Promise<OutgoingHttpHeaders> {
-    if (user === null && password === null) return {};
-    const login = `${user ?? ''}:${(await password?.()) ?? ''}`;
-    return { authorization: `Basic ${Buffer.from(login).toString('base64')}` };
-  }
+/**
+ * @param secure whether the URLs begin with https.
+ * @param authorization the headers that tell who asks; asked for with each request.
+ */
+export function httpClient(
+  secure: boolean,
+  settings: HttpSettings,
+  authorization: () => Promise<OutgoingHttpHeaders>,
+): HttpClient {
   let agent: Promise<{ agent: Agent; request: typeof import('node:http').request }> | null = null;
 
   async function makeAgent() {
     const library = secure ? await import('node:https') : await import('node:http');
-    const tls = {
-      ...(authorities.length > 0 && { ca: [...authorities] }),
-      ...(clientCertificate !== null && { cert: clientCertificate, key: clientCertificate }),
-      rejectUnauthorized: !settings.insecureTls,
-    };
-    return {
-      agent: new library.Agent({
-        keepAlive: true,
-        maxSockets: settings.connections,
-        // Without the variables of the environment, Node goes straight to the host.
-        proxyEnv: process.env,
-        ...(secure && tls),
-      }),
-      request: library.request,
-    };
+    return { agent: await agentFor(secure, settings), request: library.request };
   }
 
   async function sendOnce(given: HttpRequest): Promise<HttpAnswer> {
@@ -76,8 +56,8 @@ export function httpClient(secure: boolean, settings: HttpSettings): HttpClient 
     const headers: OutgoingHttpHeaders = {
       'user-agent': settings.userAgent,
       ...(await authorization()),
-      ...given.headers,
       ...(given.parts && { 'content-length': length, 'content-type': 'application/octet-stream' }),
+      ...given.headers,
     };
     const sent = open.request(given.url, { method: given.method, headers, agent: open.agent });
     sent.setTimeout(settings.stuckMs, () => {
