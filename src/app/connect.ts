@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { LifeboatError } from '../core/errors.ts';
+import { beginLists, type FirstLists } from '../repository/first-lists.ts';
 import {
   type CreateOptions,
   createRepository,
@@ -17,6 +18,7 @@ import { restStorage } from '../storage/rest/rest.ts';
 import { s3Storage } from '../storage/s3/s3.ts';
 import { sftpStorage } from '../storage/sftp/sftp.ts';
 import type { Storage } from '../storage/storage.ts';
+import { openLocalCache } from './local-cache.ts';
 import { isLocal, schemeOf, schemeRefusal } from './location.ts';
 import { restOpening } from './rest-settings.ts';
 import { type Pacers, s3Opening } from './s3-settings.ts';
@@ -90,7 +92,8 @@ export function storageAt(location: string, access: StorageAccess = plainAccess(
   }
   const driver = driverOf(schemeOf(location) ?? 'local');
   const { 'append-only': appendOnly } = optionsOf('storage', storageOptionTable, access);
-  const layered = withTries(driver(location, access, pacersOf(access)), access);
+  const tried = withTries(driver(location, access, pacersOf(access)), access);
+  const layered = access.layer ? access.layer(tried) : tried;
   return appendOnly ? withAppendOnly(layered) : layered;
 }
 
@@ -117,9 +120,52 @@ export interface OpenOptions {
 }
 
 /** @throws LifeboatError as `openRepository` of the room repository. */
-export function openAt(location: string, password: string, options: OpenOptions = {}): Promise<Repository> {
+export async function openAt(
+  location: string,
+  password: string,
+  options: OpenOptions = {},
+): Promise<Repository> {
+  return openOn(storageAt(location, options.access), location, password, options, null);
+}
+
+/** A repository, and what it had when it was opened: for commands that take their lock early. */
+export interface AheadRepository {
+  readonly repository: Repository;
+  readonly lists: FirstLists;
+}
+
+/** As `openAt`, and lists what there is while the key is derived. */
+export async function openAheadAt(
+  location: string,
+  password: string,
+  options: OpenOptions = {},
+): Promise<AheadRepository> {
   const storage = storageAt(location, options.access);
-  return openRepository(options.readOnly ? withoutWrites(storage) : storage, password, options.keyHint);
+  const lists = beginLists(storage);
+  return { repository: await openOn(storage, location, password, options, lists), lists };
+}
+
+/** Disks of this machine need no cache. */
+async function openOn(
+  storage: Storage,
+  location: string,
+  password: string,
+  { keyHint, readOnly, access }: OpenOptions,
+  lists: FirstLists | null,
+): Promise<Repository> {
+  const isElsewhere = storage.localPath('config') === null;
+  const cache =
+    isElsewhere && access?.cache ? await openLocalCache(access.cache.folder, location, access) : null;
+  const repository = await openRepository(storage, password, {
+    keyHint: keyHint || cache?.keyHint,
+    layer(bare, { id }) {
+      const layered = cache ? cache.layer(bare, id) : bare;
+      return readOnly ? withoutWrites(layered) : layered;
+    },
+  });
+  // Not waited for: the command goes on, and what fails here costs speed only.
+  void cache?.opened(repository.keyId, lists).catch(() => undefined);
+  return repository;
 }
 
 /** @throws LifeboatError `repository-exists` and storage errors. */

@@ -1,6 +1,8 @@
 import { LifeboatError, messageOf } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 import type { Retrying } from '../storage/layers/retry.ts';
+import type { Storage } from '../storage/storage.ts';
+import type { CacheSettings } from './local-cache.ts';
 
 /** How storages are reached: what options, environment and configuration say beside the location. */
 export interface StorageAccess {
@@ -18,12 +20,16 @@ export interface StorageAccess {
   /** A request that moves no byte for this long is given up and sent again. */
   readonly stuckMs: number;
   readonly userAgent: string;
+  /** null: nothing is kept on this machine. */
+  readonly cache: CacheSettings | null;
   /** Ends tries again; absent: nothing does. */
   readonly signal?: AbortSignal;
   readonly onRetry?: (retrying: Retrying) => void;
   /** Takes a secret that was looked up out of everything that is printed from now on. */
   readonly hide?: (secret: string) => void;
   readonly warn?: (message: string) => void;
+  /** Put around the storage that is reached, below what is kept at hand on this machine. */
+  readonly layer?: (storage: Storage) => Storage;
   /** The access whose limits this one shares. */
   readonly shares?: StorageAccess;
 }
@@ -40,6 +46,7 @@ export function plainAccess(env: StorageAccess['env'] = process.env): StorageAcc
     downloadBytesPerSecond: null,
     stuckMs: 5 * 60_000,
     userAgent: 'lifeboat',
+    cache: null,
   };
 }
 

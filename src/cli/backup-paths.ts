@@ -1,6 +1,6 @@
 import { fstatSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { looksNew } from '../app/connect.ts';
+import { type AheadRepository, looksNew } from '../app/connect.ts';
 import { commandSource, inputSource } from '../app/stream-source.ts';
 import { type ByteString, toText } from '../core/bytestring.ts';
 import { hasCode, LifeboatError } from '../core/errors.ts';
@@ -17,7 +17,7 @@ import { scanTargets } from '../engine/backup/scan.ts';
 import { absolutePath, createSelection } from '../engine/backup/selection.ts';
 import { cacheDirectoryTag } from '../policy/exclude-if-present.ts';
 import { flattenTags } from '../policy/tags.ts';
-import type { Repository } from '../repository/repository.ts';
+import type { FirstLists } from '../repository/first-lists.ts';
 import { warmThreads } from '../repository/workers/threads.ts';
 import type { BackupContext } from './backup-options.ts';
 import { type BackupPrinter, createBackupPrinter } from './backup-printer.ts';
@@ -127,12 +127,16 @@ function requestOf(
 /** A prune that ended while this backup began may have removed what it read: then it begins again. */
 const attemptsMax = 3;
 
-async function retryRaced(attempt: () => Promise<BackupReport>, attemptsLeft: number): Promise<BackupReport> {
+async function retryRaced(
+  attempt: (early: FirstLists | true) => Promise<BackupReport>,
+  lists: FirstLists | true,
+  attemptsLeft: number,
+): Promise<BackupReport> {
   try {
-    return await attempt();
+    return await attempt(lists);
   } catch (error) {
     if (attemptsLeft <= 1 || !hasCode(error, 'lock-raced')) throw error;
-    return retryRaced(attempt, attemptsLeft - 1);
+    return retryRaced(attempt, true, attemptsLeft - 1);
   }
 }
 
@@ -140,7 +144,7 @@ async function retryRaced(attempt: () => Promise<BackupReport>, attemptsLeft: nu
 export interface BackupPlace {
   readonly location: string;
   /** Asked once, early, so that the key is derived while folders are looked at. */
-  open(): Promise<Repository>;
+  open(): Promise<AheadRepository>;
 }
 
 /**
@@ -167,14 +171,14 @@ export async function backUpPaths(
     // A first backup keeps every thread busy; they load while the key is derived. A later one may need none.
     const { location, open } = await place();
     if (looksNew(location)) warmThreads();
-    const repository = await open();
+    const { repository, lists } = await open();
     const locking = given.dryRun ? { ...context, global: { ...context.global, noLock: true } } : context;
-    const attempt = (): Promise<BackupReport> =>
+    const attempt = (early: FirstLists | true): Promise<BackupReport> =>
       withSessionLock(
         locking,
         repository,
         'shared',
-        async (signal, { settled }) => {
+        async (signal, { settled, lists: listed }) => {
           const request = requestOf(context, targets, selection, printer);
           const shown = progressIntervalMs(output, env) > 0 && !given.noScan;
           if (shown && 'paths' in request.source)
@@ -182,14 +186,14 @@ export async function backUpPaths(
               (totals) => totals && printer.scanned(totals),
             );
           // A lock that was raced or refused says more than what then could not be read.
-          const ground = await readGround(repository).catch((error) =>
+          const ground = await readGround(repository, listed ?? undefined).catch((error) =>
             settled.then(() => Promise.reject(error)),
           );
           return runBackup(repository, ground, { ...request, lookahead: ahead, mayWrite: settled, signal });
         },
-        true,
+        early,
       );
-    const report = await retryRaced(attempt, streamed ? 1 : attemptsMax);
+    const report = await retryRaced(attempt, lists, streamed ? 1 : attemptsMax);
     printer.finish(report, given.dryRun, startedMs, facts);
     const missed = report.problems + named.length - targets.length;
     if (missed === 0) return 0;

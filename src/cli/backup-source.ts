@@ -16,7 +16,13 @@ import { createBackupPrinter } from './backup-printer.ts';
 import { usualBackupRequest } from './backup-request.ts';
 import { type PlannedSource, planSources } from './backup-source-options.ts';
 import { printDatabaseBackup, printPlannedBackup } from './backup-source-report.ts';
-import { openConfigured, repositoryNamed, requireConfiguration, secretSurroundings } from './configured.ts';
+import {
+  openConfigured,
+  openConfiguredAhead,
+  repositoryNamed,
+  requireConfiguration,
+  secretSurroundings,
+} from './configured.ts';
 import { asLifeboatError, reportError } from './report-error.ts';
 import { withSessionLock } from './session.ts';
 
@@ -114,7 +120,7 @@ function backUpFiles({ context, configuration }: Run, source: FilesSource, name:
   };
   const place = async () => ({
     location: repositoryNamed(configuration, name).location,
-    open: () => openConfigured(context, configuration, name, { readOnly: given.dryRun }),
+    open: () => openConfiguredAhead(context, configuration, name, { readOnly: given.dryRun }),
   });
   const facts = { source: source.name, repository: name };
   return backUpPaths({ ...context, options, args: source.paths }, place, facts);

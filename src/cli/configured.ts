@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { findConfiguration, loadConfiguration } from '../app/configuration/load.ts';
 import { resolveSecret, type SecretSurroundings } from '../app/configuration/secret.ts';
-import { openAt } from '../app/connect.ts';
+import { type AheadRepository, openAheadAt, openAt } from '../app/connect.ts';
+import type { StorageAccess } from '../app/storage-access.ts';
 import { LifeboatError } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 import { trimWhiteSpace } from '../core/text-file.ts';
@@ -105,9 +106,32 @@ export async function openConfigured(
   name: string,
   options: { readonly readOnly?: boolean } = {},
 ): Promise<Repository> {
-  const { location, options: storageOptions, password } = repositoryNamed(configuration, name);
-  const access = storageAccess(context, storageOptions);
-  return openAt(location, await configuredPassword(context, password), { ...options, access });
+  const { location, password, access } = await accessTo(context, configuration, name);
+  return openAt(location, password, { ...options, access });
+}
+
+/** The same for work under a lock taken early, see `openAheadAt`. */
+export async function openConfiguredAhead(
+  context: Context,
+  configuration: Configuration,
+  name: string,
+  options: { readonly readOnly?: boolean } = {},
+): Promise<AheadRepository> {
+  const { location, password, access } = await accessTo(context, configuration, name);
+  return openAheadAt(location, password, { ...options, access });
+}
+
+async function accessTo(
+  context: Context,
+  configuration: Configuration,
+  name: string,
+): Promise<{ location: string; password: string; access: StorageAccess }> {
+  const { location, options, password } = repositoryNamed(configuration, name);
+  return {
+    location,
+    password: await configuredPassword(context, password),
+    access: storageAccess(context, options),
+  };
 }
 
 export interface LocatedRepository {

@@ -1,4 +1,5 @@
-import { openAt } from '../app/connect.ts';
+import { type AheadRepository, type OpenOptions, openAheadAt, openAt } from '../app/connect.ts';
+import { beginLists, type FirstLists } from '../repository/first-lists.ts';
 import { acquireLock } from '../repository/lock.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
@@ -12,16 +13,27 @@ type Context = Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'out
 
 /** @param dryRun open it so that nothing can be written. */
 export async function openSession(context: Context, dryRun = false): Promise<Repository> {
+  const { location, password, options } = await opening(context, dryRun);
+  return openAt(location, password, options);
+}
+
+/** The same for commands that read snapshots and index under a lock taken early: what there is, is listed meanwhile. */
+export async function openSessionAhead(context: Context, dryRun = false): Promise<AheadRepository> {
+  const { location, password, options } = await opening(context, dryRun);
+  return openAheadAt(location, password, options);
+}
+
+async function opening(
+  context: Context,
+  dryRun: boolean,
+): Promise<{ location: string; password: string; options: OpenOptions }> {
   const { location, options, configured } = await locateRepository(context.global, context);
   const password = await resolvePassword(
     { ...context.global, variables: passwordVariables, configured },
     context,
   );
-  return openAt(location, password, {
-    keyHint: context.global.keyHint,
-    readOnly: dryRun,
-    access: storageAccess(context, options),
-  });
+  const access = storageAccess(context, options);
+  return { location, password, options: { keyHint: context.global.keyHint, readOnly: dryRun, access } };
 }
 
 export type LockMode = 'shared' | 'exclusive';
@@ -44,27 +56,30 @@ export interface SessionLock {
   readonly signal: AbortSignal;
   /** For a lock taken early: await it before the first write. */
   readonly settled: Promise<void>;
+  /** For a lock taken early: what to read snapshots and index from. */
+  readonly lists: FirstLists | null;
 }
 
 /**
  * The lock part of `withRepository`, for commands that open more than one repository.
- * @param early begin to read while the lock settles; nothing may be written before `settled`.
+ * @param early begin to read, from its lists, while the lock settles; nothing may be written before `settled`.
  */
 export async function withSessionLock<T>(
   context: Context,
   repository: Repository,
   mode: LockMode,
   work: (signal: AbortSignal, lock: SessionLock) => Promise<T>,
-  early = false,
+  early: FirstLists | boolean = false,
 ): Promise<T> {
   if (mode === 'shared' && context.global.noLock) {
-    return work(context.signal, { signal: context.signal, settled: Promise.resolve() });
+    const lists = typeof early === 'object' ? early : beginLists(repository.storage);
+    return work(context.signal, { signal: context.signal, settled: Promise.resolve(), lists });
   }
   const lock = await acquireLock(repository, {
     exclusive: mode === 'exclusive',
     retryForMs: context.global.retryLockMs,
     signal: context.signal,
-    early,
+    ...(early && { early }),
     onWait: (error) => context.output.warn(`${error.message}; waiting for it`),
   });
   try {

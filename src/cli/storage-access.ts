@@ -1,3 +1,4 @@
+import { type CacheSettings, defaultCacheFolder } from '../app/local-cache.ts';
 import type { StorageAccess } from '../app/storage-access.ts';
 import type { CommandContext } from './command.ts';
 import type { GlobalOptions } from './global-options.ts';
@@ -25,6 +26,16 @@ export function storageAccess(context: Context, configured: Options = {}): Stora
   return own.length === 0 ? known : { ...known, options: [...own, ...known.options], shares: known };
 }
 
+function cacheSettings({ noCache, cacheDir }: GlobalOptions, env: Context['env']): CacheSettings | null {
+  const folder = noCache ? null : (cacheDir ?? defaultCacheFolder(env));
+  return folder === null ? null : { folder };
+}
+
+/** For commands that are to see what the storage has, not what this machine remembers of it. */
+export function withoutCache<T extends Pick<Context, 'global'>>(context: T): T {
+  return { ...context, global: { ...context.global, noCache: true } };
+}
+
 function accessOf({ global, env, output, signal }: Context): StorageAccess {
   let toldMs = Number.NEGATIVE_INFINITY;
   const { limitUpload: up, limitDownload: down } = global;
@@ -37,6 +48,7 @@ function accessOf({ global, env, output, signal }: Context): StorageAccess {
     uploadBytesPerSecond: up ? up * kibibyte : null,
     downloadBytesPerSecond: down ? down * kibibyte : null,
     stuckMs: global.stuckRequestTimeout,
+    cache: cacheSettings(global, env),
     userAgent: global.httpUserAgent ?? `lifeboat/${lifeboatVersion()}`,
     signal,
     hide: (secret) => output.hide(secret),

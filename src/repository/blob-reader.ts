@@ -32,7 +32,7 @@ export function openBlobReader(repository: Repository, index: BlobIndex): BlobRe
     let failure: unknown;
     for (const { packId, offset, length, uncompressedLength } of copies) {
       try {
-        const reading = packs.read(packId, offset, length);
+        const reading = packs.read(type, packId, offset, length);
         const sealed = reading instanceof Promise ? await reading : reading;
         if (sealed.length !== length)
           throw new LifeboatError('repository-damaged', `pack ${packId} ends before ${type} blob ${id}`);

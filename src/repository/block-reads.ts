@@ -1,4 +1,4 @@
-import type { Storage } from '../storage/storage.ts';
+import type { ContentFacts, Storage } from '../storage/storage.ts';
 
 const blockBytes = 256 * 1024;
 /** Blocks kept: 16 MiB. */
@@ -12,11 +12,11 @@ const blocksMax = 64;
 export function withBlockReads(storage: Storage): Storage {
   const blocks = new Map<string, Promise<Buffer>>();
 
-  function block(key: string, number: number): Promise<Buffer> {
+  function block(key: string, number: number, facts: ContentFacts | undefined): Promise<Buffer> {
     const name = `${key}:${number}`;
     let found = blocks.get(name);
     if (found === undefined) {
-      found = storage.load(key, { offset: number * blockBytes, length: blockBytes });
+      found = storage.load(key, { offset: number * blockBytes, length: blockBytes }, facts);
       // A read that failed is tried anew the next time.
       found.catch(() => blocks.delete(name));
       const oldest = blocks.keys().next();
@@ -29,13 +29,14 @@ export function withBlockReads(storage: Storage): Storage {
 
   return {
     ...storage,
-    async load(key, range) {
-      if (range === undefined || range.length > blockBytes) return storage.load(key, range);
+    async load(key, range, facts) {
+      if (range === undefined || range.length > blockBytes) return storage.load(key, range, facts);
       const { offset, length } = range;
       const first = Math.floor(offset / blockBytes);
       const start = offset - first * blockBytes;
-      if (start + length <= blockBytes) return (await block(key, first)).subarray(start, start + length);
-      const both = Buffer.concat(await Promise.all([block(key, first), block(key, first + 1)]));
+      if (start + length <= blockBytes)
+        return (await block(key, first, facts)).subarray(start, start + length);
+      const both = Buffer.concat(await Promise.all([block(key, first, facts), block(key, first + 1, facts)]));
       return both.subarray(start, start + length);
     },
   };

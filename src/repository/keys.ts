@@ -1,7 +1,8 @@
 import { createHash, randomBytes, scrypt } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
 import { hasCode, LifeboatError } from '../core/errors.ts';
-import type { Id } from '../model/id.ts';
+import { runBounded } from '../core/run-bounded.ts';
+import { type Id, isId } from '../model/id.ts';
 import { formatTime } from '../model/time.ts';
 import type { Storage } from '../storage/storage.ts';
 import { createSealer, type MasterKey } from './crypto.ts';
@@ -132,21 +133,33 @@ interface KeyFiles {
   readonly problems: LifeboatError[];
 }
 
+/** A key file; null where another process removed it meanwhile. @throws LifeboatError `repository-damaged`. */
+async function readKey(storage: Storage, id: Id): Promise<StoredKey | null> {
+  try {
+    return parseKeyFile(id, await storage.load(keyOf('keys', id)));
+  } catch (error) {
+    if (!hasCode(error, 'storage-missing-file')) throw error;
+    return null;
+  }
+}
+
 async function readKeys(storage: Storage): Promise<KeyFiles> {
   const keys: StoredKey[] = [];
   const problems: LifeboatError[] = [];
-  for (const { key } of await storage.list('keys/')) {
-    const id = idOfKey(key);
-    if (!id) continue;
-    try {
-      keys.push(parseKeyFile(id, await storage.load(key)));
-    } catch (error) {
-      // A key that another process removed meanwhile is not there; a damaged one must not lock the others out.
-      if (hasCode(error, 'storage-missing-file')) continue;
-      if (!hasCode(error, 'repository-damaged')) throw error;
-      problems.push(error);
-    }
-  }
+  const listed = (await storage.list('keys/')).map(({ key }) => idOfKey(key)).filter((id) => id !== null);
+  const waiting = [...listed];
+  await runBounded(storage.connections, () => {
+    const id = waiting.pop();
+    if (id === undefined) return null;
+    return readKey(storage, id).then(
+      (key) => void (key && keys.push(key)),
+      (error: unknown) => {
+        // A damaged one must not lock the others out.
+        if (!hasCode(error, 'repository-damaged')) throw error;
+        problems.push(error);
+      },
+    );
+  });
   return { keys: keys.sort((a, b) => (a.created < b.created ? -1 : 1)), problems };
 }
 
@@ -155,11 +168,35 @@ export interface OpenedKey {
   readonly master: MasterKey;
 }
 
+/** null where the password does not open it. @throws LifeboatError `repository-damaged`. */
+async function tryKey(key: StoredKey, password: string): Promise<OpenedKey | null> {
+  const derived = await deriveKey(password, Buffer.from(key.salt, 'base64'), key);
+  const json = createSealer(derived).open(Buffer.from(key.data, 'base64'));
+  if (!json) return null;
+  const master = parseMasterKey(Buffer.from(json).toString('utf8'));
+  if (!master)
+    throw new LifeboatError('repository-damaged', `key file ${key.id} holds an invalid master key`);
+  return { id: key.id, master };
+}
+
+/** The key of that very ID, which need not be listed first; null where it is none, or not for this password. */
+async function tryHinted(storage: Storage, password: string, id: Id): Promise<OpenedKey | null> {
+  const key = await readKey(storage, id).catch((error: unknown) => {
+    if (!hasCode(error, 'repository-damaged')) throw error;
+    return null; // another key may do; where none does, this one is told of among them
+  });
+  return key && tryKey(key, password);
+}
+
 /**
  * Finds the key that a password opens, the hinted one first.
+ * @param hint the ID of a key, or the beginning of one.
  * @throws LifeboatError `password-wrong`, or `repository-damaged` where no key file can be read.
  */
 export async function openKey(storage: Storage, password: string, hint?: string): Promise<OpenedKey> {
+  const hinted = hint && isId(hint) ? hint : null;
+  const found = hinted && (await tryHinted(storage, password, hinted));
+  if (found) return found;
   const { keys, problems } = await readKeys(storage);
   const [problem] = problems;
   if (keys.length === 0) {
@@ -170,13 +207,9 @@ export async function openKey(storage: Storage, password: string, hint?: string)
   }
   if (hint) keys.sort((a, b) => Number(b.id.startsWith(hint)) - Number(a.id.startsWith(hint)));
   for (const key of keys) {
-    const derived = await deriveKey(password, Buffer.from(key.salt, 'base64'), key);
-    const json = createSealer(derived).open(Buffer.from(key.data, 'base64'));
-    if (!json) continue;
-    const master = parseMasterKey(Buffer.from(json).toString('utf8'));
-    if (!master)
-      throw new LifeboatError('repository-damaged', `key file ${key.id} holds an invalid master key`);
-    return { id: key.id, master };
+    if (key.id === hinted) continue;
+    const opened = await tryKey(key, password);
+    if (opened) return opened;
   }
   const alsoDamaged = problem ? `; besides, ${problem.message}` : '';
   throw new LifeboatError(

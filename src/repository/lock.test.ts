@@ -309,10 +309,18 @@ describe('a lock that is held long', () => {
 });
 
 describe('a lock that is taken early', () => {
-  const early = { exclusive: false, early: true };
+  test('of an exclusive kind is there for others before anything is read', async () => {
+    const lock = await acquireLock(sound, { exclusive: true, early: true });
+    assert.equal((await lockIds()).length, 1);
+    await lock.settled;
+    await lock.release();
+  });
 
-  test('is there for others at once, and settles', async () => {
+  const early = { exclusive: false, early: true as const };
+
+  test('is there for others soon, and settles', async () => {
     const lock = await acquireLock(sound, early);
+    while ((await lockIds()).length === 0) await nextTurn();
     await assert.rejects(acquireLock(sound, { exclusive: true }), raised('repository-locked'));
     await lock.settled;
     await lock.release();
@@ -337,6 +345,10 @@ describe('a lock that is taken early', () => {
   test('asks to begin again when index files went away meanwhile', async () => {
     const id = await sound.files.save('index', Buffer.from('{"packs":[]}'));
     const lock = await acquireLock(sound, early);
+    assert.deepEqual(
+      (await lock.lists!.index).map((file) => file.id),
+      [id],
+    );
     await sound.storage.remove(keyOf('index', id));
     await assert.rejects(lock.settled, raised('lock-raced'));
     assert.deepEqual(await lockIds(), []);

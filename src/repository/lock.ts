@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf, hasCode, LifeboatError, messageOf } from '../core/errors.ts';
 import type { Id } from '../model/id.ts';
 import { formatTime, parseTime } from '../model/time.ts';
+import { beginLists, type FirstLists } from './first-lists.ts';
 import { keyOf } from './layout.ts';
-import { listFiles, type Repository } from './repository.ts';
+import { type ListedFile, listFiles, type Repository } from './repository.ts';
 
 /**
  * Locks as restic takes them (doc/design.rst "Locks", internal/repository/lock_file.go): many shared ones or
@@ -75,10 +76,11 @@ export interface UnreadableLock {
 export async function readLocks(
   repository: Repository,
   skip: ReadonlySet<Id> = new Set(),
+  listed?: FirstLists['locks'],
 ): Promise<{ locks: StoredLock[]; unreadable: UnreadableLock[] }> {
   const locks: StoredLock[] = [];
   const unreadable: UnreadableLock[] = [];
-  for (const { id, size } of await listFiles(repository.storage, 'locks')) {
+  for (const { id, size } of await (listed ?? listFiles(repository.storage, 'locks'))) {
     if (skip.has(id) || size === 0) continue;
     try {
       locks.push(await loadLock(repository, id));
@@ -113,8 +115,9 @@ async function refuseConflicts(
   repository: Repository,
   exclusive: boolean,
   own: ReadonlySet<Id>,
+  listed?: FirstLists['locks'],
 ): Promise<void> {
-  const { locks, unreadable } = await readLocks(repository, own);
+  const { locks, unreadable } = await readLocks(repository, own, listed);
   const conflict = locks.find((lock) => exclusive || lock.exclusive);
   if (conflict) {
     const how = conflict.exclusive ? 'exclusively locked' : 'locked';
@@ -149,54 +152,63 @@ async function removeIfThere(repository: Repository, id: Id): Promise<boolean> {
 }
 
 /**
- * Whether index files went away: where saving this lock took long, a prune may have ended between the two
- * checks without having seen it, and what was read meanwhile may tell of packs that are gone.
+ * Whether index files went away: a prune may have ended between the two checks without having seen this lock, and
+ * what was read meanwhile may tell of packs that are gone.
  */
-async function lacksIndexFiles(repository: Repository, before: readonly { id: Id }[]): Promise<boolean> {
-  if (before.length === 0) return false;
-  const now = new Set((await listFiles(repository.storage, 'index')).map(({ id }) => id));
-  return before.some(({ id }) => !now.has(id));
-}
-
-interface NewLock {
-  readonly id: Id;
-  /** Resolves when the lock is known to stand; rejects, the lock deleted, where it does not. */
-  readonly settled: Promise<void>;
+function lacksIndexFiles(before: readonly ListedFile[], now: readonly ListedFile[]): boolean {
+  const there = new Set(now.map(({ id }) => id));
+  return before.some(({ id }) => !there.has(id));
 }
 
 /** Waits until two who lock at once see each other. @throws LifeboatError where this one has to give way. */
 async function settle(
   repository: Repository,
-  { exclusive, early = false, retryForMs = 0 }: LockOptions,
+  { exclusive, retryForMs = 0 }: LockOptions,
   id: Id,
-  indexBefore: readonly { id: Id }[],
+  lists: FirstLists | null,
 ): Promise<void> {
   await sleep(settleMs);
+  const { storage } = repository;
+  const indexBefore = lists ? await lists.index : [];
+  const indexNow = indexBefore.length > 0 ? listFiles(storage, 'index') : null;
+  indexNow?.catch(() => undefined); // thrown below, unless there is a conflict
   await refuseConflicts(repository, exclusive, new Set([id])).catch((error: unknown) => {
     // Who is willing to wait for a lock begins again, and then waits before it reads.
-    if (early && retryForMs > 0 && hasCode(error, 'repository-locked'))
+    if (lists && retryForMs > 0 && hasCode(error, 'repository-locked'))
       throw new LifeboatError('lock-raced', error.message, { cause: error });
     throw error;
   });
-  if (await lacksIndexFiles(repository, indexBefore))
+  if (indexNow && lacksIndexFiles(indexBefore, await indexNow))
     throw new LifeboatError('lock-raced', 'another process pruned the repository while this one began');
 }
 
+interface NewLock {
+  /** Of a lock taken early. */
+  readonly lists: FirstLists | null;
+  /** Resolves to the lock file when the lock is known to stand; rejects, the lock deleted, where it does not. */
+  readonly settled: Promise<Id>;
+}
+
 async function acquireOnce(repository: Repository, options: LockOptions): Promise<NewLock> {
-  const { exclusive, early = false } = options;
-  await refuseConflicts(repository, exclusive, new Set());
-  const id = await saveLock(repository, exclusive);
-  const giveUp = async (error: unknown): Promise<never> => {
-    await removeIfThere(repository, id);
-    throw error;
-  };
-  // Listed before anyone reads early, so that no index file can be read that is not in this list.
-  const indexBefore = early ? await listFiles(repository.storage, 'index').catch(giveUp) : [];
-  const settled = settle(repository, options, id, indexBefore).catch(giveUp);
-  if (!early) await settled;
+  const { exclusive, early } = options;
+  const lists = early ? (early === true ? beginLists(repository.storage) : early) : null;
+  await refuseConflicts(repository, exclusive, new Set(), lists?.locks);
+  const saved = saveLock(repository, exclusive);
+  const settled = saved.then(async (id) => {
+    try {
+      await settle(repository, options, id, lists);
+      return id;
+    } catch (error) {
+      await removeIfThere(repository, id);
+      throw error;
+    }
+  });
   // Whoever began early awaits it before the first write; until then a rejection must not end the process.
   settled.catch(() => undefined);
-  return { id, settled };
+  // An exclusive lock keeps others from writing what is read: it has to be there for them to see.
+  if (exclusive || !early) await saved;
+  if (!early) await settled;
+  return { lists, settled };
 }
 
 export interface LockOptions {
@@ -205,10 +217,11 @@ export interface LockOptions {
   readonly retryForMs?: number;
   readonly signal?: AbortSignal;
   /**
-   * Return as soon as the lock is there for others to see. Reading may begin; nothing may be written before
-   * `settled` has resolved. If it rejects with `lock-raced`, what was read may be outdated: begin again.
+   * Return before the lock has settled; a shared one even before others see it. Reading may begin, from the
+   * `lists` of the lock; nothing may be written before `settled` has resolved. If it rejects with `lock-raced`,
+   * what was read may be outdated: begin again. The lists may have been begun before.
    */
-  readonly early?: boolean;
+  readonly early?: FirstLists | true;
   /** Told once when the wait begins. */
   readonly onWait?: (error: LifeboatError) => void;
 }
@@ -218,37 +231,43 @@ export interface HeldLock {
   readonly signal: AbortSignal;
   /** Resolved but for a lock taken early. */
   readonly settled: Promise<void>;
+  /** Of a lock taken early: what is to be read from. */
+  readonly lists: FirstLists | null;
   release(): Promise<void>;
 }
 
 async function acquire(repository: Repository, options: LockOptions): Promise<NewLock> {
   const deadline = Date.now() + (options.retryForMs ?? 0);
   let told = false;
+  let attempt = options;
   for (let waitMs = retryFirstMs; ; waitMs = Math.min(waitMs * 2, retryMaxMs)) {
     try {
-      return await acquireOnce(repository, options);
+      return await acquireOnce(repository, attempt);
     } catch (error) {
       const left = deadline - Date.now();
       if (!hasCode(error, 'repository-locked') || left <= 0) throw error;
       if (!told) options.onWait?.(error);
       told = true;
       await sleep(Math.min(waitMs, left), undefined, options.signal ? { signal: options.signal } : {});
+      if (options.early) attempt = { ...options, early: true };
     }
   }
 }
 
 /** Takes a lock and keeps it fresh until released. @throws LifeboatError `repository-locked`, `lock-invalid`. */
 export async function acquireLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
-  const { id: firstId, settled } = await acquire(repository, options);
-  let id = firstId;
+  const { lists, settled } = await acquire(repository, options);
   /** All lock files of this lock: more than one while it is refreshed, or where an old one could not be deleted. */
-  const held = new Set([firstId]);
+  const held = new Set<Id>();
+  const standing = settled.then((id) => void held.add(id));
+  standing.catch(() => undefined); // the caller's to see
+  let newest: Id | null = null;
   let refreshedAt = Date.now();
   let released = false;
   const lost = new AbortController();
 
   /** The lock may have been removed while this machine slept: then what it protected may be gone. */
-  async function refresh(): Promise<void> {
+  async function refresh(id: Id): Promise<void> {
     const removed = () =>
       new LifeboatError('lock-lost', `the lock ${id} was removed from the repository by another process`);
     const present = (await listFiles(repository.storage, 'locks')).some((file) => file.id === id);
@@ -258,7 +277,7 @@ export async function acquireLock(repository: Repository, options: LockOptions):
     const wasThere = await removeIfThere(repository, id);
     held.delete(id);
     if (!wasThere) throw removed();
-    id = fresh;
+    newest = fresh;
     refreshedAt = Date.now();
   }
 
@@ -267,7 +286,8 @@ export async function acquireLock(repository: Repository, options: LockOptions):
     running = running.then(async () => {
       if (released || lost.signal.aborted || Date.now() - refreshedAt < refreshEveryMs) return;
       try {
-        await refresh();
+        newest ??= await settled;
+        await refresh(newest);
       } catch (error) {
         const lockGone = hasCode(error, 'lock-lost');
         // Other failures may pass: the next tick tries again until the deadline.
@@ -287,12 +307,13 @@ export async function acquireLock(repository: Repository, options: LockOptions):
 
   return {
     signal: options.signal ? AbortSignal.any([lost.signal, options.signal]) : lost.signal,
-    settled,
+    settled: standing,
+    lists,
     async release() {
       released = true;
       clearInterval(timer);
       await running;
-      await settled.catch(() => undefined); // its failure was the caller's to see, and has deleted the lock
+      await standing.catch(() => undefined); // its failure was the caller's to see, and has deleted the lock
       for (const file of held) await removeIfThere(repository, file);
     },
   };

@@ -31,28 +31,28 @@ test('parts of many packs are read with few of them open, and none after closing
   const files = openPackFiles(storage);
   for (let round = 0; round < 2; round++)
     for (const [id, bytes] of packs) {
-      const found = await files.read(id, 100, 500);
+      const found = await files.read('data', id, 100, 500);
       assert.ok(bytes.subarray(100, 600).equals(found));
       assert.ok(descriptors() <= before + 16);
     }
   files.close();
   assert.equal(descriptors(), before);
   const [[id, bytes]] = packs as unknown as [[Id, Buffer]];
-  assert.ok(bytes.equals(await files.read(id, 0, bytes.length)), 'and reading may go on');
+  assert.ok(bytes.equals(await files.read('data', id, 0, bytes.length)), 'and reading may go on');
   files.close();
 });
 
 test('a part beyond the end is shorter', async () => {
   const files = openPackFiles(storage);
   const [id, bytes] = [...packs][0]!;
-  assert.ok(bytes.subarray(2900).equals(await files.read(id, 2900, 500)));
+  assert.ok(bytes.subarray(2900).equals(await files.read('data', id, 2900, 500)));
   files.close();
 });
 
 test('a pack that is not there is an error of the storage', async () => {
   const files = openPackFiles(storage);
   await assert.rejects(
-    async () => files.read('00'.repeat(32) as Id, 0, 10),
+    async () => files.read('data', '00'.repeat(32) as Id, 0, 10),
     (error) => hasCode(error, 'storage-missing-file'),
   );
   files.close();

@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import type { Id } from '../model/id.ts';
 import type { Storage } from '../storage/storage.ts';
 import { withBlockReads } from './block-reads.ts';
+import type { BlobType } from './index/table.ts';
 import { keyOf } from './layout.ts';
 
 /**
@@ -10,8 +11,8 @@ import { keyOf } from './layout.ts';
  * cost twenty times the reading. From elsewhere they come in larger blocks, since each costs a round trip.
  */
 export interface PackFiles {
-  /** Bytes of a pack; fewer where it ends. @throws LifeboatError of the storage. */
-  read(packId: Id, offset: number, length: number): Uint8Array | Promise<Uint8Array>;
+  /** Bytes of a blob's pack; fewer where it ends. @throws LifeboatError of the storage. */
+  read(type: BlobType, packId: Id, offset: number, length: number): Uint8Array | Promise<Uint8Array>;
   /** Closes what is open. The next read opens anew. */
   close(): void;
 }
@@ -39,10 +40,10 @@ export function openPackFiles(storage: Storage): PackFiles {
   }
 
   return {
-    read(packId, offset, length) {
+    read(type, packId, offset, length) {
       const key = keyOf('data', packId);
       const path = length <= synchronousBytesMax ? storage.localPath(key) : null;
-      if (path === null) return remote.load(key, { offset, length });
+      if (path === null) return remote.load(key, { offset, length }, { holdsTrees: type === 'tree' });
       try {
         const buffer = Buffer.allocUnsafe(length);
         return buffer.subarray(0, readSync(descriptor(packId, path), buffer, 0, length, offset));

@@ -16,11 +16,14 @@ export async function packSourceOf(
   if (path !== null) return { path };
   let start = Number.POSITIVE_INFINITY;
   let end = 0;
+  let holdsTrees = false;
   for (const entry of entries) {
+    holdsTrees ||= table.typeOf(entry) === 'tree';
     const { offset, length } = table.locationOf(entry);
     start = Math.min(start, offset);
     end = Math.max(end, offset + length);
   }
   if (start >= end) return { bytes: new Uint8Array(0), offset: 0 };
-  return { bytes: await storage.load(key, { offset: start, length: end - start }), offset: start };
+  const range = { offset: start, length: end - start };
+  return { bytes: await storage.load(key, range, { holdsTrees }), offset: start };
 }

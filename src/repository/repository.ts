@@ -5,7 +5,7 @@ import { encodeConfig, newConfig, parseConfig, type RepositoryConfig } from './c
 import { createSealer, type MasterKey, type Sealer } from './crypto.ts';
 import { addKey, generateMasterKey, openKey } from './keys.ts';
 import { configKey, type FileKind, idOfKey } from './layout.ts';
-import { type UnpackedFiles, unpackedFiles } from './unpacked.ts';
+import { openConfig, type UnpackedFiles, unpackedFiles } from './unpacked.ts';
 
 /** An opened repository: the password was right and the config was read. Its index is not loaded. */
 export interface Repository {
@@ -18,12 +18,20 @@ export interface Repository {
   readonly files: UnpackedFiles;
 }
 
+export interface OpeningOptions {
+  /** Key to try first: its ID, which saves listing the keys, or the beginning of it. */
+  readonly keyHint?: string | undefined;
+  /** What to put around the storage once it is known which repository it holds. */
+  readonly layer?: ((storage: Storage, config: RepositoryConfig) => Storage) | undefined;
+}
+
 /** @throws LifeboatError `repository-missing`, `password-wrong`, `repository-version`, `repository-damaged`. */
 export async function openRepository(
-  storage: Storage,
+  bare: Storage,
   password: string,
-  keyHint?: string,
+  { keyHint, layer }: OpeningOptions = {},
 ): Promise<Repository> {
+  let storage = bare;
   // The key takes a while to derive, and a distant storage to answer, so both begin now.
   const opening = openKey(storage, password, keyHint);
   opening.catch(() => undefined); // a missing config says more than missing keys
@@ -45,10 +53,9 @@ export async function openRepository(
   }
   const { id: keyId, master } = await opening;
   const sealer = createSealer(master);
-  let version: 1 | 2 = 2;
-  const files = unpackedFiles(storage, sealer, () => version);
-  const config = parseConfig(files.openConfig(stored), storage.location);
-  version = config.version;
+  const config = parseConfig(openConfig(sealer, stored), storage.location);
+  storage = layer ? layer(bare, config) : bare;
+  const files = unpackedFiles(storage, sealer, () => config.version);
   return { storage, config, master, keyId, sealer, files };
 }
 

@@ -3,6 +3,7 @@ import type { Id } from '../model/id.ts';
 import type { Snapshot, StoredSnapshot } from '../model/snapshot.ts';
 import { encodeSnapshot, parseSnapshot } from '../model/snapshot-codec.ts';
 import { compareTimes } from '../model/time.ts';
+import type { FirstLists } from './first-lists.ts';
 import { keyOf } from './layout.ts';
 import { listFiles, type Repository } from './repository.ts';
 
@@ -18,16 +19,15 @@ export interface SnapshotList {
 /**
  * Reads all snapshot files. Call it before the index is loaded: what a snapshot refers to is in the index
  * by the time the snapshot exists, not the other way round.
- * @param onListed called once it is known which there are: from then on the index may be loaded.
  * @param tolerant note damaged files in `broken` and go on; otherwise the first one throws.
+ * @param listed the files, where they were listed already.
  */
 export async function listSnapshots(
   repository: Repository,
   tolerant = false,
-  onListed?: () => void,
+  listed?: FirstLists['snapshots'] | undefined,
 ): Promise<SnapshotList> {
-  const files = await listFiles(repository.storage, 'snapshots');
-  onListed?.();
+  const files = await (listed ?? listFiles(repository.storage, 'snapshots'));
   const snapshots: StoredSnapshot[] = [];
   const broken = new Map<Id, LifeboatError>();
   let next = 0;

@@ -10,7 +10,7 @@ import { type Id, idOfBytes } from '../model/id.ts';
 import { createSealer } from './crypto.ts';
 import { generateMasterKey } from './keys.ts';
 import { keyOf } from './layout.ts';
-import { unpackedFiles } from './unpacked.ts';
+import { openConfig, unpackedFiles } from './unpacked.ts';
 
 const sealer = createSealer(generateMasterKey());
 const damaged = (error: unknown): boolean => hasCode(error, 'repository-damaged');
@@ -51,7 +51,7 @@ describe('a file of one document', () => {
     assert.equal(await sizeOf(await on(storage, 1).save('index', document)), document.length + 32);
     await on(storage).saveConfig(document);
     assert.equal(await storage.size('config'), document.length + 32);
-    assert.deepEqual(Buffer.from(on(storage).openConfig(await storage.load('config'))), document);
+    assert.deepEqual(Buffer.from(openConfig(sealer, await storage.load('config'))), document);
   });
 
   test('that is not compressed is read in version 2 as well: restic began so', async () => {

@@ -76,8 +76,6 @@ export interface UnpackedFiles {
   /** @throws LifeboatError `repository-damaged` where hash, tag or encoding is wrong; storage errors as they are. */
   load(kind: Exclude<FileKind, 'data' | 'keys'>, id: Id): Promise<Uint8Array>;
   save(kind: Exclude<FileKind, 'data' | 'keys'>, document: Uint8Array): Promise<Id>;
-  /** The content of the config as stored. @throws LifeboatError `repository-damaged`. */
-  openConfig(stored: Uint8Array): Uint8Array;
   saveConfig(document: Uint8Array): Promise<void>;
 }
 
@@ -90,6 +88,11 @@ function openDocument(sealer: Sealer, name: string, stored: Uint8Array): Uint8Ar
     );
   }
   return plaintext;
+}
+
+/** The content of the config as stored. @throws LifeboatError `repository-damaged`. */
+export function openConfig(sealer: Sealer, stored: Uint8Array): Uint8Array {
+  return openDocument(sealer, configKey, stored);
 }
 
 export function unpackedFiles(storage: Storage, sealer: Sealer, version: () => 1 | 2): UnpackedFiles {
@@ -120,7 +123,6 @@ export function unpackedFiles(storage: Storage, sealer: Sealer, version: () => 1
       await storage.save(keyOf(kind, id), [sealed], { sha256: id });
       return id;
     },
-    openConfig: (stored) => openDocument(sealer, configKey, stored),
     async saveConfig(document) {
       await storage.save(configKey, [sealer.seal(document)]);
     },

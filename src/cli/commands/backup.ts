@@ -3,7 +3,7 @@ import { backUpPaths } from '../backup-paths.ts';
 import { namesSources } from '../backup-source-options.ts';
 import { defineCommand } from '../command.ts';
 import { locateRepository } from '../configured.ts';
-import { openSession } from '../session.ts';
+import { openSessionAhead } from '../session.ts';
 
 export const command = defineCommand({
   name: 'backup',
@@ -34,7 +34,7 @@ export const command = defineCommand({
     }
     return backUpPaths(context, async () => {
       const { location } = await locateRepository(context.global, context);
-      return { location, open: () => openSession(context, context.options.dryRun) };
+      return { location, open: () => openSessionAhead(context, context.options.dryRun) };
     });
   },
 });

@@ -14,6 +14,7 @@ import { flag, value } from '../options.ts';
 import type { Progress } from '../progress.ts';
 import { openSession } from '../session.ts';
 import { snapshotFilterOf, snapshotFilterOptions } from '../snapshot-options.ts';
+import { withoutCache } from '../storage-access.ts';
 import type { Output } from '../terminal.ts';
 
 export const command = defineCommand({
@@ -35,8 +36,7 @@ export const command = defineCommand({
       parse: parseDataSubset,
     }),
     'with-cache': flag({
-      help: 'use the local cache; this version has none, so nothing changes',
-      hidden: true,
+      help: 'trust what this machine keeps of a repository elsewhere, instead of reading it there',
     }),
     'check-unused': flag({ help: 'of older versions of restic; no effect', hidden: true }),
   },
@@ -58,7 +58,7 @@ export const command = defineCommand({
     const readData: DataSubset | null = options.readData ? { kind: 'all' } : (options.readDataSubset ?? null);
     const select = selectionOf(args, snapshotFilterOf(options), output);
     warmThreads();
-    const repository = await openSession(context);
+    const repository = await openSession(options.withCache ? context : withoutCache(context));
     const printer = createPrinter(output, context.env);
     const check = (signal: AbortSignal, events: CheckEvents): Promise<CheckReport> =>
       checkRepository(

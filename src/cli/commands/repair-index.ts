@@ -2,6 +2,7 @@ import { defineCommand } from '../command.ts';
 import { flag } from '../options.ts';
 import { repairIndex } from '../run-repair-index.ts';
 import { withRepository } from '../session.ts';
+import { withoutCache } from '../storage-access.ts';
 
 export const command = defineCommand({
   name: 'index',
@@ -18,9 +19,13 @@ export const command = defineCommand({
     { command: 'lifeboat repair index --read-all-packs', explains: 'from the packs alone' },
   ],
   run: (context) =>
-    withRepository(context, context.options.dryRun ? 'shared' : 'exclusive', async (repository, signal) => {
-      const { readAllPacks, dryRun } = context.options;
-      await repairIndex(context, repository, { readAllPacks, dryRun, signal });
-      return 0;
-    }),
+    withRepository(
+      withoutCache(context),
+      context.options.dryRun ? 'shared' : 'exclusive',
+      async (repository, signal) => {
+        const { readAllPacks, dryRun } = context.options;
+        await repairIndex(context, repository, { readAllPacks, dryRun, signal });
+        return 0;
+      },
+    ),
 });

@@ -9,6 +9,7 @@ import { flag } from '../options.ts';
 import type { Progress } from '../progress.ts';
 import { repairIndex } from '../run-repair-index.ts';
 import { withRepository } from '../session.ts';
+import { withoutCache } from '../storage-access.ts';
 
 const options = {
   'dry-run': flag({ short: 'n', help: 'change nothing, only say what would be found' }),
@@ -40,30 +41,35 @@ export const recoverCommand = defineCommand({
 function recover(context: CommandContext<typeof options>): Promise<number> {
   const { output, env } = context;
   const { dryRun } = context.options;
-  return withRepository(context, dryRun ? 'shared' : 'exclusive', async (repository, signal) => {
-    const { snapshots } = await listSnapshots(repository);
-    if (!dryRun) await repairIndex(context, repository, { readAllPacks: false, dryRun, signal });
-    const index = await loadIndex(repository);
-    let progress: Progress | undefined;
-    output.info('read all folders');
-    const plan = await findOrphans(
-      repository,
-      index,
-      snapshots,
-      {
-        problem: ({ message }) => output.warn(message),
-        watch(sample) {
-          progress = showCheckProgress(output, env, sample);
+  return withRepository(
+    withoutCache(context),
+    dryRun ? 'shared' : 'exclusive',
+    async (repository, signal) => {
+      const { snapshots } = await listSnapshots(repository);
+      if (!dryRun) await repairIndex(context, repository, { readAllPacks: false, dryRun, signal });
+      const index = await loadIndex(repository);
+      let progress: Progress | undefined;
+      output.info('read all folders');
+      const plan = await findOrphans(
+        repository,
+        index,
+        snapshots,
+        {
+          problem: ({ message }) => output.warn(message),
+          watch(sample) {
+            progress = showCheckProgress(output, env, sample);
+          },
         },
-      },
-      signal,
-    ).finally(() => progress?.stop());
-    const { roots, treesRead } = plan;
-    output.info(`found ${plural(roots.length, 'orphaned folder')} among ${treesRead}`);
-    for (const id of roots) output.verbose(`  ${id}`);
-    const saved = dryRun || roots.length === 0 ? null : await saveOrphans(repository, index, plan);
-    if (output.json) output.jsonLine({ message_type: 'summary', roots, snapshot_id: saved, dry_run: dryRun });
-    else if (saved !== null) output.line(`saved new snapshot ${shortId(saved)}`);
-    return 0;
-  });
+        signal,
+      ).finally(() => progress?.stop());
+      const { roots, treesRead } = plan;
+      output.info(`found ${plural(roots.length, 'orphaned folder')} among ${treesRead}`);
+      for (const id of roots) output.verbose(`  ${id}`);
+      const saved = dryRun || roots.length === 0 ? null : await saveOrphans(repository, index, plan);
+      if (output.json)
+        output.jsonLine({ message_type: 'summary', roots, snapshot_id: saved, dry_run: dryRun });
+      else if (saved !== null) output.line(`saved new snapshot ${shortId(saved)}`);
+      return 0;
+    },
+  );
 }

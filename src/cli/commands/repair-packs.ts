@@ -13,6 +13,7 @@ import { formatBytes, plural } from '../format.ts';
 import { flag } from '../options.ts';
 import { showCounter } from '../progress.ts';
 import { withRepository } from '../session.ts';
+import { withoutCache } from '../storage-access.ts';
 import type { Output } from '../terminal.ts';
 
 export const command = defineCommand({
@@ -38,7 +39,7 @@ export const command = defineCommand({
     const { args, output, env, options } = context;
     const ids = args.map(packId);
     const mode = options.dryRun ? 'shared' : 'exclusive';
-    return withRepository(context, mode, async (repository, signal) => {
+    return withRepository(withoutCache(context), mode, async (repository, signal) => {
       const index = await loadIndex(repository);
       const plan = await planPackRepair(repository, index, ids);
       if (options.dryRun) {

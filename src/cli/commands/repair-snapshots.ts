@@ -15,6 +15,7 @@ import { formatLocalTime, plural } from '../format.ts';
 import { flag } from '../options.ts';
 import { openSession, withSessionLock } from '../session.ts';
 import { snapshotFilterOf, snapshotFilterOptions } from '../snapshot-options.ts';
+import { withoutCache } from '../storage-access.ts';
 import type { Output } from '../terminal.ts';
 
 export const command = defineCommand({
@@ -44,7 +45,7 @@ export const command = defineCommand({
   async run(context) {
     const { options, args, output } = context;
     const { forget, dryRun } = options;
-    const repository = await openSession(context);
+    const repository = await openSession(withoutCache(context));
     const work = async (signal: AbortSignal): Promise<number> => {
       const { snapshots, broken } = await listSnapshots(repository, true);
       const unreadable = [...broken.keys()];

@@ -23,7 +23,7 @@ import { logicalRestoreOptions } from '../restore-logical-options.ts';
 import { createRestorePrinter } from '../restore-printer.ts';
 import { restoreSource, sourceToRestore } from '../restore-source.ts';
 import { refuseFileOptions, refuseSourceOptions, restoreSourceOptions } from '../restore-source-options.ts';
-import { openSession, type SessionLock, withSessionLock } from '../session.ts';
+import { openSessionAhead, type SessionLock, withSessionLock } from '../session.ts';
 import { latestFilterOptions, snapshotFilterOf } from '../snapshot-options.ts';
 
 const options = {
@@ -132,10 +132,17 @@ async function restoreSnapshot(context: Context): Promise<number> {
   const selection = createRestoreSelection(includeFilters(given, env), excludeFilters(given, env));
   const xattrs = xattrSelection(context);
   warmThreads();
-  const repository = await openSession(context);
+  const { repository, lists } = await openSessionAhead(context);
   const work = async (signal: AbortSignal, lock: SessionLock): Promise<number> => {
-    const named = await loadNamedSnapshot(repository, args[0]!, snapshotFilterOf(given));
-    const index = await loadIndex(repository);
+    const loading = loadIndex(repository, { listed: lock.lists?.index });
+    loading.catch(() => undefined); // thrown below, unless the snapshot cannot be read
+    const named = await loadNamedSnapshot(
+      repository,
+      args[0]!,
+      snapshotFilterOf(given),
+      lock.lists?.snapshots,
+    );
+    const index = await loading;
     const tree = await selectedTree(openBlobReader(repository, index), named);
     output.info(`restoring ${describe(named.snapshot)} to ${given.target}`);
     await lock.settled;
@@ -174,7 +181,7 @@ async function restoreSnapshot(context: Context): Promise<number> {
       printer.stop();
     }
   };
-  return withSessionLock(context, repository, 'shared', work, true);
+  return withSessionLock(context, repository, 'shared', work, lists);
 }
 
 export const command = defineCommand({

@@ -13,6 +13,7 @@ import {
 } from '../../policy/snapshot-selection.ts';
 import { type BlobReader, openBlobReader } from '../../repository/blob-reader.ts';
 import { type BlobStore, openBlobStore } from '../../repository/blob-store.ts';
+import { beginLists } from '../../repository/first-lists.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
 import { holdsConfig, type Repository } from '../../repository/repository.ts';
 import { listSnapshots, saveSnapshot } from '../../repository/snapshots.ts';
@@ -32,13 +33,14 @@ export interface BackupGround {
 }
 
 /** Snapshots first, then the index: so all that a snapshot refers to is in the index. */
-export async function readGround(repository: Repository): Promise<BackupGround> {
-  let loading: Promise<BlobIndex> | null = null;
-  const { snapshots } = await listSnapshots(repository, true, () => {
-    loading = loadIndex(repository);
-    loading.catch(() => undefined); // thrown below, unless the snapshots cannot be read
-  });
-  return { snapshots, index: await (loading ?? loadIndex(repository)) };
+export async function readGround(
+  repository: Repository,
+  lists = beginLists(repository.storage),
+): Promise<BackupGround> {
+  const loading = loadIndex(repository, { listed: lists.index });
+  loading.catch(() => undefined); // thrown below, unless the snapshots cannot be read
+  const { snapshots } = await listSnapshots(repository, true, lists.snapshots);
+  return { snapshots, index: await loading };
 }
 
 export interface ParentRule {

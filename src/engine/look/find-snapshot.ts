@@ -9,6 +9,7 @@ import {
   type SnapshotFilter,
   selectSnapshots,
 } from '../../policy/snapshot-selection.ts';
+import type { FirstLists } from '../../repository/first-lists.ts';
 import { listFiles, type Repository } from '../../repository/repository.ts';
 import { listSnapshots } from '../../repository/snapshots.ts';
 import { findSubtree, type TreeSource } from '../walk/walk-tree.ts';
@@ -17,15 +18,17 @@ import { findSubtree, type TreeSource } from '../walk/walk-tree.ts';
  * The one snapshot that a text names, see `findSnapshot` of the room policy. By ID only its own file is
  * read, so that many others cost nothing and a damaged one is no obstacle.
  *
+ * @param listed the snapshot files, where they were listed already.
  * @throws LifeboatError `snapshot-missing`, `repository-damaged` for the file itself, storage errors.
  */
 export async function loadNamedSnapshot(
   repository: Repository,
   text: string,
   filter?: SnapshotFilter,
+  listed?: FirstLists['snapshots'] | undefined,
 ): Promise<SelectedSnapshot> {
   if (/^latest(?:~\d+)?(?::|$)/.test(text)) {
-    const { snapshots, broken } = await listSnapshots(repository, true);
+    const { snapshots, broken } = await listSnapshots(repository, true, listed);
     const [damage] = broken.values();
     // The damaged one may be the latest; to take another for it would be a guess.
     if (damage) {
@@ -36,7 +39,7 @@ export async function loadNamedSnapshot(
     }
     return findSnapshot(snapshots, text, filter);
   }
-  const files = await listFiles(repository.storage, 'snapshots');
+  const files = await (listed ?? listFiles(repository.storage, 'snapshots'));
   const named = findSnapshot(
     files.map(({ id }): StoredSnapshot => ({ id, time: '', paths: [] })),
     text,
@@ -55,8 +58,9 @@ export async function loadSnapshots(
   repository: Repository,
   names: readonly string[],
   filter?: SnapshotFilter,
+  listed?: FirstLists['snapshots'] | undefined,
 ): Promise<readonly StoredSnapshot[]> {
-  const { snapshots } = await listSnapshots(repository);
+  const { snapshots } = await listSnapshots(repository, false, listed);
   const selection = selectSnapshots(snapshots, names, filter);
   const [problem] = selection.problems;
   if (problem) throw problem;

@@ -1,5 +1,6 @@
 import { hasCode, type LifeboatError } from '../../core/errors.ts';
 import type { Id } from '../../model/id.ts';
+import type { FirstLists } from '../first-lists.ts';
 import type { PackedBlob } from '../pack.ts';
 import { listFiles, type Repository } from '../repository.ts';
 import { type IndexedPack, parseIndex } from './codec.ts';
@@ -109,12 +110,14 @@ export interface LoadIndexOptions {
   /** Note damaged index files in `broken` and go on, for check and repair. Default: the first one throws. */
   readonly tolerant?: boolean;
   readonly progress?: (done: number, total: number) => void;
+  /** The files, where they were listed already. */
+  readonly listed?: FirstLists['index'] | undefined;
 }
 
 /** Reads all index files. @throws LifeboatError `repository-damaged` unless tolerant; storage errors. */
 export async function loadIndex(repository: Repository, options: LoadIndexOptions = {}): Promise<BlobIndex> {
   const index = createBlobIndex();
-  const files = await listFiles(repository.storage, 'index');
+  const files = await (options.listed ?? listFiles(repository.storage, 'index'));
   let next = 0;
   let done = 0;
   const readSome = async (): Promise<void> => {
