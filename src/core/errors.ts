@@ -154,7 +154,26 @@ export const errorRegistry = {
   'storage-archived': kind(
     1,
     false,
-    'ask the storage to restore the objects from its archive, wait until it has, then run the command again',
+    'bring the packs back with `lifeboat thaw SNAPSHOT`, which tells time and cost first, then run the command again',
+  ),
+  'bucket-feature-missing': kind(1, false, 'use a bucket of a provider that has it; nothing else needs it'),
+  'lifecycle-changed': kind(1, true, 'look at it again with `lifeboat lifecycle diff`, then apply'),
+  'lifecycle-drift': kind(
+    1,
+    false,
+    'see what would be written with `lifeboat lifecycle diff`, write it with `lifeboat lifecycle apply`',
+  ),
+  'lifecycle-dangerous': kind(
+    1,
+    false,
+    'take the rules named above out of the bucket, or limit them to other prefixes, with the tools of their owner',
+  ),
+  'tier-incomplete': kind(1, true, 'run `lifeboat tier apply` again when the storage takes the tags'),
+  'thaw-incomplete': kind(1, true, 'run the same command again: what was asked for is not asked for twice'),
+  'replication-behind': kind(
+    1,
+    true,
+    'see in the tools of the provider why it fails: mostly permissions, or a bucket that is not there any more',
   ),
   'storage-append-only': kind(
     1,
@@ -328,6 +347,28 @@ export const errorRegistry = {
     1,
     false,
     'recover to an earlier point or from another backup, and look at the disks of the original server',
+  ),
+  'export-failed': kind(
+    1,
+    true,
+    'check space and permissions where the export goes, then run the command again',
+  ),
+  'export-exists': kind(1, false, 'choose another name, or remove the files of the older export first'),
+  'export-damaged': kind(
+    1,
+    false,
+    'read the volume again from its medium or from another copy; if it stays damaged, make a new export',
+  ),
+  'export-incomplete': kind(
+    1,
+    false,
+    'give all volumes of one export, and none of another; `lifeboat import --list` tells what a file is',
+  ),
+  'export-version': kind(1, false, 'this export was written by a newer version; update Lifeboat'),
+  'export-key-missing': kind(
+    1,
+    false,
+    "give the export's password with --from-password-file FILE or --from-password-command COMMAND",
   ),
   'tool-missing': kind(
     1,
