@@ -92,6 +92,10 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'copy snapshots from another repository',
         load: async () => (await import('./commands/copy.ts')).command,
       },
+      export: {
+        summary: 'write snapshots to a tape, a USB disk or a stream',
+        load: async () => (await import('./commands/export.ts')).command,
+      },
       forget: {
         summary: 'remove snapshots by a policy',
         load: async () => (await import('./commands/forget.ts')).command,
@@ -107,6 +111,27 @@ export const commandGroups: readonly CommandGroup[] = [
       prune: {
         summary: 'delete data that no snapshot needs',
         load: async () => (await import('./commands/prune.ts')).command,
+      },
+    },
+  },
+  {
+    title: 'Cold storage',
+    members: {
+      tier: {
+        summary: 'move packs that only old snapshots need to colder storage classes',
+        load: async () => (await import('./commands/tier.ts')).command,
+      },
+      lifecycle: {
+        summary: "show, write and check the rules of a repository's bucket",
+        load: async () => (await import('./commands/lifecycle.ts')).command,
+      },
+      thaw: {
+        summary: 'bring archived packs back, so that a snapshot can be read',
+        load: async () => (await import('./commands/thaw.ts')).command,
+      },
+      replication: {
+        summary: "check a bucket's own replication",
+        load: async () => (await import('./commands/replication.ts')).command,
       },
     },
   },
