@@ -18,7 +18,9 @@ import { postgresRemote } from './groups/postgres-remote.ts';
 import { postgresDelta, postgresRestore } from './groups/postgres-restore.ts';
 import { prune } from './groups/prune.ts';
 import { restore } from './groups/restore.ts';
+import { s3Copy, s3Delayed, s3First, s3Restore, s3Unchanged } from './groups/s3.ts';
 import { scale } from './groups/scale.ts';
+import { sftp, sftpDelayed } from './groups/sftp.ts';
 import { startup } from './groups/startup.ts';
 import { unchanged } from './groups/unchanged.ts';
 import { stopAll } from './measure/process.ts';
@@ -60,6 +62,13 @@ const groups: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   'journal-lag': journalLag,
   'journal-push': journalPush,
   'journal-replay': journalReplay,
+  's3-first': s3First,
+  's3-unchanged': s3Unchanged,
+  's3-restore': s3Restore,
+  's3-copy': s3Copy,
+  's3-delayed': s3Delayed,
+  sftp,
+  'sftp-delayed': sftpDelayed,
 };
 const order = ['kernels', ...Object.keys(groups)];
 const loadMax = 0.5;

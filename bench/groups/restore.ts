@@ -18,7 +18,8 @@ export async function restore(bench: Bench): Promise<void> {
   await restoreOf(bench, 'small-files', smallFiles(bench.settings.quick));
 }
 
-function assertSame(original: string, restored: string): void {
+/** @throws NotMeasured where a restored folder is not what was backed up. */
+export function assertSame(original: string, restored: string): void {
   const { status, stdout, stderr } = spawnSync('diff', ['-rq', '--no-dereference', original, restored], {
     encoding: 'utf8',
   });

@@ -23,17 +23,17 @@ function findRestic(): string {
 }
 
 /**
- * The peer, without its cache: the repositories are local, where restic's cache holds second copies of what
- * it reads as fast from the repository itself.
+ * The peer. Its cache is for repositories elsewhere: of local ones it holds second copies of what restic reads as fast
+ * from the repository itself.
  */
-export function restic(): Program {
+export function restic({ withCache = false } = {}): Program {
   const file = findRestic();
   const version = /restic (\S+)/.exec(versionLine(file, 'version'))?.[1] ?? 'of unknown version';
   return {
     name: `restic ${version}`,
     command: (repository, ...args) => ({
       file,
-      args: [...args, '--no-cache', '--repo', repository],
+      args: [...args, ...(withCache ? [] : ['--no-cache']), '--repo', repository],
       env: {
         RESTIC_PASSWORD: benchPassword,
         ...hintVariable('RESTIC_KEY_HINT', keyHint(repository, false)),

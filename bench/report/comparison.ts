@@ -1,3 +1,4 @@
+import type { Requests } from '../measure/requests.ts';
 import type { Outcome } from '../measure/side-by-side.ts';
 import type { Sample } from '../measure/statistics.ts';
 
@@ -7,13 +8,16 @@ export interface Row {
   readonly seconds: Sample | null;
   readonly peakBytes: Sample | null;
   readonly storedBytes: Sample | null;
+  /** To a server, where it tells. */
+  readonly requests?: Sample;
+  readonly requestKinds?: Requests;
   /** Percentage points, where a share was compared. */
   readonly points?: Sample;
   /** Why there is nothing. */
   readonly reason: string | null;
 }
 
-export type Measure = 'seconds' | 'peakBytes' | 'storedBytes' | 'points';
+export type Measure = 'seconds' | 'peakBytes' | 'storedBytes' | 'points' | 'requests';
 
 /** What is asked of the first program named. Without `peer` the number is an absolute one. */
 export interface BarRule {

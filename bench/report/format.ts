@@ -1,5 +1,5 @@
 import type { Sample } from '../measure/statistics.ts';
-import type { Bar, Comparison, Measure } from './comparison.ts';
+import type { Bar, Comparison, Measure, Row } from './comparison.ts';
 
 export function formatSeconds(seconds: number): string {
   if (seconds < 1) return `${(seconds * 1000).toFixed(0)} ms`;
@@ -16,6 +16,7 @@ const formats: Readonly<Record<Measure, (value: number) => string>> = {
   peakBytes: formatBytes,
   storedBytes: formatBytes,
   points: (points) => `${points.toFixed(1)} points`,
+  requests: (requests) => requests.toLocaleString('en'),
 };
 
 const measureNames: Readonly<Record<Measure, string>> = {
@@ -23,6 +24,7 @@ const measureNames: Readonly<Record<Measure, string>> = {
   peakBytes: 'memory',
   storedBytes: 'stored size',
   points: 'share',
+  requests: 'requests',
 };
 
 /** The median with the least and the most of all runs. */
@@ -55,18 +57,30 @@ export function barCells({ title }: Comparison, bar: Bar): string[] {
   ];
 }
 
-export const rowHead = ['program', 'time: median (spread)', 'peak memory', 'stored'] as const;
+const rowHead = ['program', 'time: median (spread)', 'peak memory', 'stored'];
 
-/** The programs of a comparison as the cells of table rows. */
-export function rowCells({ rows }: Comparison): string[][] {
-  return rows.map(({ program, seconds, peakBytes, storedBytes, points, reason }) =>
-    reason === null
-      ? [
-          program,
-          points ? formatSpread(points, formats.points) : formatSpread(seconds, formatSeconds),
-          peakBytes === null ? '–' : formatBytes(peakBytes.most),
-          storedBytes === null ? '–' : formatBytes(storedBytes.median),
-        ]
-      : [program, `not measured: ${reason}`, '', ''],
-  );
+/** The total with its kinds, the most frequent first. */
+function formatRequests({ requests, requestKinds = {} }: Row): string {
+  if (!requests) return '–';
+  const kinds = Object.entries(requestKinds)
+    .sort(([, a], [, b]) => b - a)
+    .map(([kind, count]) => `${kind} ${count}`);
+  return `${formats.requests(requests.median)}: ${kinds.join(', ')}`;
+}
+
+/** The programs of a comparison as a table: its head, and the cells of its rows. */
+export function rowTable({ rows }: Comparison): { readonly head: string[]; readonly rows: string[][] } {
+  const withRequests = rows.some(({ requests }) => requests);
+  const cellsOf = (row: Row): string[] => {
+    const { program, seconds, peakBytes, storedBytes, points, reason } = row;
+    if (reason !== null) return [program, `not measured: ${reason}`, '', '', ...(withRequests ? [''] : [])];
+    return [
+      program,
+      points ? formatSpread(points, formats.points) : formatSpread(seconds, formatSeconds),
+      peakBytes === null ? '–' : formatBytes(peakBytes.most),
+      storedBytes === null ? '–' : formatBytes(storedBytes.median),
+      ...(withRequests ? [formatRequests(row)] : []),
+    ];
+  };
+  return { head: withRequests ? [...rowHead, 'requests'] : rowHead, rows: rows.map(cellsOf) };
 }

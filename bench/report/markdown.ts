@@ -1,5 +1,5 @@
 import type { Comparison } from './comparison.ts';
-import { barCells, barHead, rowCells, rowHead } from './format.ts';
+import { barCells, barHead, rowTable } from './format.ts';
 import type { GroupResult, Results } from './results.ts';
 import { countsText } from './terminal.ts';
 
@@ -12,8 +12,9 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 function comparisonSection(comparison: Comparison): string {
   const { title, detail, runs } = comparison;
+  const { head, rows } = rowTable(comparison);
   const about = [detail, runs > 0 ? `${runs} runs of each` : ''].filter((part) => part !== '').join('; ');
-  return `**${title}**${about === '' ? '' : ` (${about})`}\n\n${table(rowHead, rowCells(comparison))}`;
+  return `**${title}**${about === '' ? '' : ` (${about})`}\n\n${table(head, rows)}`;
 }
 
 function groupSection({ group, circumstances, comparisons, text }: GroupResult): string {

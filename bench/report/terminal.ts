@@ -1,5 +1,5 @@
 import type { Comparison } from './comparison.ts';
-import { barCells, barHead, rowCells, rowHead } from './format.ts';
+import { barCells, barHead, rowTable } from './format.ts';
 
 const widthMax = 84;
 
@@ -16,8 +16,9 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 /** One comparison with what every program needed. */
 export function comparisonText(comparison: Comparison): string {
   const { title, detail, runs, bars } = comparison;
+  const { head, rows } = rowTable(comparison);
   const about = [detail, runs > 0 ? `runs: ${runs}` : ''].filter((part) => part !== '').join('; ');
-  const parts = [`${title}${about === '' ? '' : ` (${about})`}`, table(rowHead, rowCells(comparison))];
+  const parts = [`${title}${about === '' ? '' : ` (${about})`}`, table(head, rows)];
   if (bars.length > 0)
     parts.push(
       table(

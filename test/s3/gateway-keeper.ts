@@ -100,5 +100,5 @@ const server = createServer((socket) => {
 });
 // Another keeper was faster: it is the one that is used.
 server.on('error', () => process.exit(0));
-server.listen(keeperAddress());
+server.listen(keeperAddress(process.argv[2] ?? ''));
 idle = setTimeout(stop, idleMs);

@@ -51,8 +51,8 @@ export const gatewayMissing: string | false = [
   ? false
   : "needs Ceph's object gateway";
 
-/** An abstract address: it goes with the process that holds it. */
-export const keeperAddress = (): string => `\0lifeboat-test-s3-${process.getuid?.()}`;
+/** An abstract address: it goes with the process that holds it. `name` tells several apart; the tests' has none. */
+export const keeperAddress = (name: string): string => `\0lifeboat-test-s3-${process.getuid?.()}${name}`;
 
 type CommandLine = readonly [program: string, args: readonly string[]];
 
@@ -127,8 +127,8 @@ rgw crypt s3 kms encryption keys = lifeboat-key=${Buffer.alloc(32, 7).toString('
 `;
 }
 
-async function dial(): Promise<Socket | null> {
-  const socket = connect(keeperAddress());
+async function dial(name: string): Promise<Socket | null> {
+  const socket = connect(keeperAddress(name));
   try {
     await once(socket, 'connect');
     return socket;
@@ -137,22 +137,26 @@ async function dial(): Promise<Socket | null> {
   }
 }
 
-async function connectKeeper(): Promise<Socket> {
+async function connectKeeper(name: string): Promise<Socket> {
   for (let n = 0; n < 100; n++) {
-    const socket = await dial();
+    const socket = await dial(name);
     if (socket) return socket;
     if (n % 20 === 0) {
       const keeper = join(import.meta.dirname, 'gateway-keeper.ts');
-      spawn(process.execPath, [keeper], { detached: true, stdio: 'ignore' }).unref();
+      spawn(process.execPath, [keeper, name], { detached: true, stdio: 'ignore' }).unref();
     }
     await sleep(50);
   }
   throw new Error('the keeper of the gateway does not start');
 }
 
-/** Starts the gateway where none runs, or joins the one that does. It takes 15 s at first, no time after that. */
-export async function joinGateway(): Promise<Gateway> {
-  const socket = await connectKeeper();
+/**
+ * Starts the gateway where none runs, or joins the one that does. It takes 15 s at first, no time after that.
+ *
+ * @param name of one that is not shared with others, with buckets of its own; empty: the tests'.
+ */
+export async function joinGateway(name = ''): Promise<Gateway> {
+  const socket = await connectKeeper(name);
   const [line] = (await once(createInterface(socket), 'line')) as [string];
   const facts = JSON.parse(line) as GatewayFacts & { readonly problem?: string };
   if (facts.problem) throw new Error(`the gateway does not start: ${facts.problem}`);
