@@ -5,7 +5,9 @@ import type { FirstLists } from '../repository/first-lists.ts';
 import { type BlobIndex, loadIndex } from '../repository/index/blob-index.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
-import { openSessionAhead, withSessionLock } from './session.ts';
+import { openSessionAhead, type SessionLock, withSessionLock } from './session.ts';
+
+type Context = Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'output' | 'signal'>;
 
 /** A prune that ends at the very moment is met once, hardly twice. */
 const attemptsMax = 3;
@@ -20,13 +22,14 @@ export interface IndexedSession<T> {
 }
 
 /**
- * What commands begin with that look into snapshots: opens the repository, takes a shared lock, and reads
- * snapshots and index while the lock settles. Snapshots come first, so that the index knows all they refer to.
+ * Opens the repository and reads while a shared lock settles; what the work returns counts only then. It begins
+ * again where another process changed what was read.
+ *
+ * @param work is to change nothing and to show nothing before `lock.settled`.
  */
-export async function withIndexedRepository<T, R>(
-  context: Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'output' | 'signal'>,
-  load: (repository: Repository, listed: FirstLists['snapshots'] | undefined) => Promise<T>,
-  work: (session: IndexedSession<T>, signal: AbortSignal) => Promise<R>,
+export async function withEarlyRepository<R>(
+  context: Context,
+  work: (repository: Repository, lock: SessionLock) => Promise<R>,
 ): Promise<R> {
   const { repository, lists } = await openSessionAhead(context);
   let early: FirstLists | true = lists;
@@ -36,15 +39,10 @@ export async function withIndexedRepository<T, R>(
         context,
         repository,
         'shared',
-        async (signal, lock) => {
-          const loading = loadIndex(repository, { listed: lock.lists?.index });
-          loading.catch(() => undefined); // thrown below, unless the snapshots cannot be read
-          const loaded = await load(repository, lock.lists?.snapshots);
-          const index = await loading;
+        async (_, lock) => {
+          const result = await work(repository, lock);
           await lock.settled;
-          const storage = withBlockReads(repository.storage);
-          const reader = openBlobReader({ ...repository, storage }, index);
-          return work({ repository, index, reader, loaded }, signal);
+          return result;
         },
         early,
       );
@@ -54,4 +52,25 @@ export async function withIndexedRepository<T, R>(
       early = true;
     }
   }
+}
+
+/**
+ * What commands begin with that look into snapshots: opens the repository, takes a shared lock, and reads
+ * snapshots and index while the lock settles. Snapshots come first, so that the index knows all they refer to.
+ */
+export async function withIndexedRepository<T, R>(
+  context: Context,
+  load: (repository: Repository, listed?: FirstLists['snapshots']) => Promise<T>,
+  work: (session: IndexedSession<T>, signal: AbortSignal) => Promise<R>,
+): Promise<R> {
+  return withEarlyRepository(context, async (repository, { lists, settled, signal }) => {
+    const loading = loadIndex(repository, { listed: lists?.index });
+    loading.catch(() => undefined); // thrown below, unless the snapshots cannot be read
+    const loaded = await load(repository, lists?.snapshots);
+    const index = await loading;
+    await settled;
+    const storage = withBlockReads(repository.storage);
+    const reader = openBlobReader({ ...repository, storage }, index);
+    return work({ repository, index, reader, loaded }, signal);
+  });
 }

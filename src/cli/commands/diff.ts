@@ -7,6 +7,7 @@ import {
 } from '../../engine/diff/compare-trees.ts';
 import { loadNamedSnapshot, selectedTree } from '../../engine/look/find-snapshot.ts';
 import { shortId } from '../../model/id.ts';
+import type { FirstLists } from '../../repository/first-lists.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { createByteLines } from '../byte-lines.ts';
 import { defineCommand } from '../command.ts';
@@ -48,9 +49,9 @@ export const command = defineCommand({
         output.warn(error.message);
       },
     };
-    const load = async (repository: Repository) => ({
-      before: await loadNamedSnapshot(repository, first),
-      after: await loadNamedSnapshot(repository, second),
+    const load = async (repository: Repository, listed?: FirstLists['snapshots']) => ({
+      before: await loadNamedSnapshot(repository, first, undefined, listed),
+      after: await loadNamedSnapshot(repository, second, undefined, listed),
     });
     await withIndexedRepository(
       context,

@@ -6,6 +6,7 @@ import { dumpFile, dumpFolder, findDumpTarget } from '../../engine/dump/dump-pat
 import { loadNamedSnapshot, selectedTree } from '../../engine/look/find-snapshot.ts';
 import { cleanPath } from '../../policy/clean-path.ts';
 import type { SelectedSnapshot } from '../../policy/snapshot-selection.ts';
+import type { FirstLists } from '../../repository/first-lists.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { defineCommand } from '../command.ts';
 import { plural } from '../format.ts';
@@ -46,8 +47,8 @@ export const command = defineCommand({
   async run(context) {
     const { options, args, output } = context;
     const [name = '', path = ''] = args;
-    const load = (repository: Repository): Promise<SelectedSnapshot> =>
-      loadNamedSnapshot(repository, name, snapshotFilterOf(options));
+    const load = (repository: Repository, listed?: FirstLists['snapshots']): Promise<SelectedSnapshot> =>
+      loadNamedSnapshot(repository, name, snapshotFilterOf(options), listed);
     await withIndexedRepository(context, load, async ({ reader, loaded: selected }, signal) => {
       const root = await selectedTree(reader, selected);
       const target = await findDumpTarget(reader, root, bytesOfText(cleanPath(path)));

@@ -8,6 +8,7 @@ import { loadSnapshots, treeOfSnapshot } from '../../engine/look/find-snapshot.t
 import type { Id } from '../../model/id.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import { compareTimes } from '../../model/time.ts';
+import type { FirstLists } from '../../repository/first-lists.ts';
 import type { BlobIndex } from '../../repository/index/blob-index.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { createByteLines } from '../byte-lines.ts';
@@ -73,8 +74,11 @@ export const command = defineCommand({
     const problems: { readonly tree: Id; readonly error: LifeboatError }[] = [];
     const unreadable = (id: Id, error: LifeboatError): void => void problems.push({ tree: id, error });
 
-    const load = (repository: Repository): Promise<readonly StoredSnapshot[]> =>
-      loadSnapshots(repository, options.snapshot, snapshotFilterOf(options));
+    const load = (
+      repository: Repository,
+      listed?: FirstLists['snapshots'],
+    ): Promise<readonly StoredSnapshot[]> =>
+      loadSnapshots(repository, options.snapshot, snapshotFilterOf(options), listed);
     await withIndexedRepository(context, load, async ({ repository, index, reader, loaded }, signal) => {
       const order = options.reverse ? 1 : -1;
       const snapshots = loaded.toSorted((a, b) => order * compareTimes(a.time, b.time));

@@ -5,6 +5,7 @@ import { listFolders } from '../../engine/look/list-folders.ts';
 import { type SortOrder, sortOrders } from '../../engine/look/sort-entries.ts';
 import { cleanPath } from '../../policy/clean-path.ts';
 import type { SelectedSnapshot } from '../../policy/snapshot-selection.ts';
+import type { FirstLists } from '../../repository/first-lists.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { createByteLines } from '../byte-lines.ts';
 import { defineCommand } from '../command.ts';
@@ -60,8 +61,8 @@ export const command = defineCommand({
         : textPrinter(output, lines, folders, style);
     if (sorted) printer = sortedPrinter(printer, options.sort, options.reverse);
 
-    const load = (repository: Repository): Promise<SelectedSnapshot> =>
-      loadNamedSnapshot(repository, name, snapshotFilterOf(options));
+    const load = (repository: Repository, listed?: FirstLists['snapshots']): Promise<SelectedSnapshot> =>
+      loadNamedSnapshot(repository, name, snapshotFilterOf(options), listed);
     await withIndexedRepository(context, load, async ({ reader, loaded: selected }, signal) => {
       const tree = await selectedTree(reader, selected);
       printer.begin({ ...selected.snapshot, tree });

@@ -16,6 +16,7 @@ import { optionalConfiguration, sourceNamed } from '../configured.ts';
 import { excludeFilters, excludeOptions } from '../exclude-options.ts';
 import { formatDuration, formatLocalTime } from '../format.ts';
 import { includeFilters, includeOptions } from '../include-options.ts';
+import { withEarlyRepository } from '../indexed-session.ts';
 import { parseChoice, parseWholeNumber } from '../option-values.ts';
 import { flag, type OptionTable, text, texts, value, valueOr } from '../options.ts';
 import { showCounter } from '../progress.ts';
@@ -23,7 +24,7 @@ import { logicalRestoreOptions } from '../restore-logical-options.ts';
 import { createRestorePrinter } from '../restore-printer.ts';
 import { restoreSource, sourceToRestore } from '../restore-source.ts';
 import { refuseFileOptions, refuseSourceOptions, restoreSourceOptions } from '../restore-source-options.ts';
-import { openSessionAhead, type SessionLock, withSessionLock } from '../session.ts';
+
 import { latestFilterOptions, snapshotFilterOf } from '../snapshot-options.ts';
 
 const options = {
@@ -132,20 +133,15 @@ async function restoreSnapshot(context: Context): Promise<number> {
   const selection = createRestoreSelection(includeFilters(given, env), excludeFilters(given, env));
   const xattrs = xattrSelection(context);
   warmThreads();
-  const { repository, lists } = await openSessionAhead(context);
-  const work = async (signal: AbortSignal, lock: SessionLock): Promise<number> => {
-    const loading = loadIndex(repository, { listed: lock.lists?.index });
+  return withEarlyRepository(context, async (repository, lock) => {
+    const { signal, lists } = lock;
+    const loading = loadIndex(repository, { listed: lists?.index });
     loading.catch(() => undefined); // thrown below, unless the snapshot cannot be read
-    const named = await loadNamedSnapshot(
-      repository,
-      args[0]!,
-      snapshotFilterOf(given),
-      lock.lists?.snapshots,
-    );
+    const named = await loadNamedSnapshot(repository, args[0]!, snapshotFilterOf(given), lists?.snapshots);
     const index = await loading;
     const tree = await selectedTree(openBlobReader(repository, index), named);
-    output.info(`restoring ${describe(named.snapshot)} to ${given.target}`);
     await lock.settled;
+    output.info(`restoring ${describe(named.snapshot)} to ${given.target}`);
     const printer = createRestorePrinter(output, env);
     const request: RestoreRequest = {
       tree,
@@ -180,8 +176,7 @@ async function restoreSnapshot(context: Context): Promise<number> {
     } finally {
       printer.stop();
     }
-  };
-  return withSessionLock(context, repository, 'shared', work, lists);
+  });
 }
 
 export const command = defineCommand({

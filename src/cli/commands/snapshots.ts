@@ -2,9 +2,9 @@ import { loadReadableSnapshots } from '../../engine/look/find-snapshot.ts';
 import { groupListing } from '../../engine/look/group-listing.ts';
 import { parseGroupBy } from '../../policy/grouping.ts';
 import { defineCommand } from '../command.ts';
+import { withEarlyRepository } from '../indexed-session.ts';
 import { parseWholeNumber } from '../option-values.ts';
 import { flag, valueOr } from '../options.ts';
-import { withRepository } from '../session.ts';
 import { snapshotGroupsJson, snapshotsJson } from '../snapshot-json.ts';
 import { snapshotFilterOf, snapshotFilterOptions } from '../snapshot-options.ts';
 import { formatSnapshotTable, groupHeading } from '../snapshot-table.ts';
@@ -45,8 +45,8 @@ export const command = defineCommand({
   async run(context) {
     const { options, args, output, env } = context;
     const filter = snapshotFilterOf(options);
-    const { snapshots, broken } = await withRepository(context, 'shared', (repository) =>
-      loadReadableSnapshots(repository, args, filter),
+    const { snapshots, broken } = await withEarlyRepository(context, (repository, { lists }) =>
+      loadReadableSnapshots(repository, args, filter, lists?.snapshots),
     );
     for (const { message } of broken) output.warn(`could not load a snapshot: ${message}`);
     const status = broken.length > 0 ? 1 : 0;

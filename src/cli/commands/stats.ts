@@ -11,6 +11,7 @@ import { collectUsedBlobs } from '../../engine/walk/used-blobs.ts';
 import type { Id } from '../../model/id.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import type { BlobReader } from '../../repository/blob-reader.ts';
+import type { FirstLists } from '../../repository/first-lists.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
 import { listFiles, type Repository } from '../../repository/repository.ts';
 import { defineCommand } from '../command.ts';
@@ -54,8 +55,11 @@ export const command = defineCommand({
       for (const line of await withRepository(context, 'shared', debugLines)) output.warn(line);
       return 0;
     }
-    const load = (repository: Repository): Promise<readonly StoredSnapshot[]> =>
-      loadSnapshots(repository, args, snapshotFilterOf(options));
+    const load = (
+      repository: Repository,
+      listed?: FirstLists['snapshots'],
+    ): Promise<readonly StoredSnapshot[]> =>
+      loadSnapshots(repository, args, snapshotFilterOf(options), listed);
     await withIndexedRepository(
       context,
       load,

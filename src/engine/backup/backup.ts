@@ -16,7 +16,7 @@ import { type BlobStore, openBlobStore } from '../../repository/blob-store.ts';
 import { beginLists } from '../../repository/first-lists.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
 import { holdsConfig, type Repository } from '../../repository/repository.ts';
-import { listSnapshots, saveSnapshot } from '../../repository/snapshots.ts';
+import { listSnapshots, removeSnapshot, saveSnapshot } from '../../repository/snapshots.ts';
 import type { Compression } from '../../repository/workers/protocol.ts';
 import { type Lookahead, noLookahead } from '../../sources/files/lookahead.ts';
 import { targetTree } from '../../sources/files/targets.ts';
@@ -229,8 +229,7 @@ export async function runBackup(
       return { snapshotId: null, tree, parent, summary, problems: counts.problems, damagedPages };
     }
     const snapshot = { ...describeSnapshot(request, tree, parent, startMs), summary };
-    await refuseVanished(repository);
-    const snapshotId = await saveSnapshot(repository, snapshot);
+    const snapshotId = await saveUnlessVanished(repository, snapshot);
     return { snapshotId, tree, parent, summary, problems: counts.problems, damagedPages };
   } catch (error) {
     if (request.signal.aborted && request.signal.reason instanceof LifeboatError) throw request.signal.reason;
@@ -249,8 +248,23 @@ export async function runBackup(
 
 /**
  * A repository that was deleted, or whose disk was unmounted, while the backup ran must not end as a success:
- * what was written since lies in folders made anew.
+ * what was written since lies in folders made anew. A distant storage is asked in the same round trip.
  */
+async function saveUnlessVanished(repository: Repository, snapshot: Snapshot): Promise<Id> {
+  if (repository.storage.localPath('config') !== null) {
+    await refuseVanished(repository);
+    return saveSnapshot(repository, snapshot);
+  }
+  const [there, saving] = await Promise.allSettled([
+    refuseVanished(repository),
+    saveSnapshot(repository, snapshot),
+  ]);
+  if (saving.status === 'rejected') throw there.status === 'rejected' ? there.reason : saving.reason;
+  if (there.status === 'fulfilled') return saving.value;
+  await removeSnapshot(repository, saving.value);
+  throw there.reason;
+}
+
 async function refuseVanished(repository: Repository): Promise<void> {
   if (await holdsConfig(repository)) return;
   throw new LifeboatError(

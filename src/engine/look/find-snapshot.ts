@@ -72,8 +72,9 @@ export async function loadReadableSnapshots(
   repository: Repository,
   names: readonly string[],
   filter?: SnapshotFilter,
+  listed?: FirstLists['snapshots'] | undefined,
 ): Promise<{ readonly snapshots: readonly StoredSnapshot[]; readonly broken: readonly LifeboatError[] }> {
-  const { snapshots, broken } = await listSnapshots(repository, true);
+  const { snapshots, broken } = await listSnapshots(repository, true, listed);
   const selection = selectSnapshots(snapshots, names, filter);
   const [problem] = selection.problems;
   if (problem) throw problem;
