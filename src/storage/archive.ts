@@ -15,7 +15,7 @@ export interface Archive {
    * Asks for a copy that can be read, for so many days; where there is one already its days begin anew.
    * Where the storage is at it already nothing happens.
    *
-   * @throws LifeboatError `storage-settings` where the class knows no such speed, `storage-throttled` where the
+   * @throws LifeboatError `storage-settings` where the class knows no such speed, `thaw-incomplete` where the
    *   storage has no room for expedited requests now.
    */
   request(key: string, wanted: { readonly days: number; readonly speed: ThawSpeed }): Promise<void>;

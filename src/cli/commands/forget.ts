@@ -6,9 +6,11 @@ import { type Id, shortId } from '../../model/id.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import { compareTimes } from '../../model/time.ts';
 import { parseGroupBy } from '../../policy/grouping.ts';
-import { describePolicy } from '../../policy/retention.ts';
+import { describePolicy, isEmptyPolicy } from '../../policy/retention.ts';
+import { retentionOfTiers } from '../../policy/tiers.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { warmThreads } from '../../repository/workers/threads.ts';
+import { coldSettings } from '../bucket-session.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { keepOptions, policyOf } from '../keep-options.ts';
 import { flag, texts, valueOr } from '../options.ts';
@@ -29,6 +31,8 @@ export const command = defineCommand({
     Removes snapshots by a policy. Snapshots are put into groups first, by host and paths unless --group-by
     says otherwise; the policy then counts in each group by itself. Snapshots that are named are removed
     whatever the policy.
+
+    Without a rule it goes by the tiers of the repository, where the configuration has some.
 
     Only the snapshots go. Their data is deleted by \`lifeboat prune\`, or at once with --prune.`,
   positionals: { max: Number.POSITIVE_INFINITY },
@@ -69,9 +73,12 @@ export const command = defineCommand({
     const host = [...options.host, ...options.hostname];
     const filter = snapshotFilterOf({ ...options, host });
     const nowMs = Date.now();
+    const given = policyOf(options);
+    const byRule = args.length > 0 || options.unsafeAllowRemoveAll || !isEmptyPolicy(given);
+    const tiers = byRule ? [] : (await coldSettings(context)).tiers;
     const request = {
       groupBy: options.groupBy,
-      policy: policyOf(options),
+      policy: tiers.length > 0 ? retentionOfTiers(tiers) : given,
       filter,
       allowRemoveAll: options.unsafeAllowRemoveAll,
       now: { seconds: Math.floor(nowMs / 1000), nanoseconds: (nowMs % 1000) * 1e6 },
@@ -83,7 +90,8 @@ export const command = defineCommand({
       const snapshots = await loadSnapshots(repository, args, filter);
       let plan: ForgetPlan = { groups: [], remove: snapshots };
       if (args.length === 0) {
-        output.info(`Applying Policy: ${describePolicy(request.policy)}`);
+        const origin = tiers.length > 0 ? ' (the tiers of the configuration)' : '';
+        output.info(`Applying Policy: ${describePolicy(request.policy)}${origin}`);
         plan = planForget(snapshots, request);
         if (!output.json) for (const group of plan.groups) printGroup(context, group, options.compact);
       }

@@ -1,12 +1,16 @@
 import { resolve } from 'node:path';
 import { bytesOfText } from '../../core/bytestring.ts';
 import { LifeboatError } from '../../core/errors.ts';
+import { demandReadable } from '../../engine/cold/demand-readable.ts';
+import { hasArchivedPacks } from '../../engine/cold/needed-packs.ts';
 import { loadNamedSnapshot, selectedTree } from '../../engine/look/find-snapshot.ts';
 import { type OverwriteMode, overwriteModes, type RestoreRequest } from '../../engine/restore/request.ts';
 import { startRestore } from '../../engine/restore/restore.ts';
 import { createRestoreSelection } from '../../engine/restore/selection.ts';
 import { verifyRestored } from '../../engine/restore/verify.ts';
+import type { Id } from '../../model/id.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
+import { type ThawSpeed, thawSpeeds } from '../../model/storage-class.ts';
 import { compileFilter } from '../../policy/filter.ts';
 import { openBlobReader } from '../../repository/blob-reader.ts';
 import { loadIndex } from '../../repository/index/blob-index.ts';
@@ -25,6 +29,7 @@ import { createRestorePrinter } from '../restore-printer.ts';
 import { restoreSource, sourceToRestore } from '../restore-source.ts';
 import { refuseFileOptions, refuseSourceOptions, restoreSourceOptions } from '../restore-source-options.ts';
 
+import { commandToThaw, pollOption, runThaw } from '../run-thaw.ts';
 import { latestFilterOptions, snapshotFilterOf } from '../snapshot-options.ts';
 
 const options = {
@@ -50,6 +55,12 @@ const options = {
   'dry-run': flag({ short: 'n', help: 'write nothing, say what would be done' }),
   ...restoreSourceOptions,
   ...logicalRestoreOptions,
+  thaw: value<ThawSpeed>({
+    placeholder: 'SPEED',
+    help: 'bring archived packs back first and wait for them: expedited, standard or bulk; see `lifeboat help thaw`',
+    parse: parseChoice(...thawSpeeds),
+  }),
+  'thaw-poll': pollOption,
   sparse: flag({ help: 'leave holes for zeros in files' }),
   verify: flag({ help: 'read the restored files again and compare them with the snapshot' }),
   'ownership-by-name': flag({ help: 'set owners by their names instead of their numbers' }),
@@ -120,6 +131,10 @@ async function run(context: Context): Promise<number> {
   const found = await sourceToRestore(context, context.args[0]!);
   if (found) {
     refuseFileOptions(context.options);
+    if (context.options.thaw)
+      throw new LifeboatError('usage', '--thaw is for snapshots of files', {
+        hint: 'without it the restore names the snapshot that it needs, and the `lifeboat thaw` that brings it back',
+      });
     return restoreSource(context, found);
   }
   refuseSourceOptions(context.options, context.args[0]!);
@@ -137,9 +152,21 @@ async function restoreSnapshot(context: Context): Promise<number> {
     const { signal, lists } = lock;
     const loading = loadIndex(repository, { listed: lists?.index });
     loading.catch(() => undefined); // thrown below, unless the snapshot cannot be read
+    const archived = hasArchivedPacks(repository);
+    archived.catch(() => undefined); // thrown below, unless the snapshot cannot be read
     const named = await loadNamedSnapshot(repository, args[0]!, snapshotFilterOf(given), lists?.snapshots);
     const index = await loading;
-    const tree = await selectedTree(openBlobReader(repository, index), named);
+    const findTree = (): Promise<Id> => selectedTree(openBlobReader(repository, index), named);
+    const reading = { tree: findTree, selection, signal };
+    if (given.thaw) {
+      await lock.settled;
+      const choice = { speed: given.thaw, pollMs: given.thawPoll, yes: given.yes };
+      await runThaw(context, repository, index, reading, choice);
+    } else {
+      const thawCommand = commandToThaw(context, args[0]!);
+      await demandReadable(repository, index, { ...reading, archived, commandToThaw: thawCommand });
+    }
+    const tree = await findTree();
     await lock.settled;
     output.info(`restoring ${describe(named.snapshot)} to ${given.target}`);
     const printer = createRestorePrinter(output, env);

@@ -8,6 +8,7 @@ import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts'
 import type { Repository } from '../../repository/repository.ts';
 import { isPortTaken } from '../../sources/postgres/recovery/beside-others.ts';
 import { type Account, ownerFor, postgresAccount } from '../../sources/postgres/recovery/data-directory.ts';
+import { demandReadable } from '../cold/demand-readable.ts';
 import { treeOfSnapshot } from '../look/find-snapshot.ts';
 import { chooseRecovery, type RecoveryChoice, type RecoveryRequest } from './choose.ts';
 import { type ClusterLog, type RecoveryPlace, readHoldings } from './cluster-log.ts';
@@ -105,6 +106,11 @@ export async function prepareRecovery(
   const id = choice.backup.snapshot;
   const snapshot: StoredSnapshot = { ...parseSnapshot(await repository.files.load('snapshots', id)), id };
   const index = await loadIndex(repository);
+  await demandReadable(repository, index, {
+    tree: async () => treeOfSnapshot(snapshot),
+    signal: options.signal,
+    commandToThaw: `lifeboat -r ${place.name} thaw ${id.slice(0, 8)}`,
+  });
   const reader = openBlobReader(repository, index);
   const manifest = await readPhysicalManifest(reader, snapshot);
   checkManifest(manifest, choice, log);

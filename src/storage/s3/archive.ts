@@ -98,9 +98,9 @@ export function s3Archive(connection: S3Connection, settings: S3Settings): Archi
           if (code === 'RestoreAlreadyInProgress') return;
           if (code === 'GlacierExpeditedRetrievalNotAvailable') {
             throw new LifeboatError(
-              'storage-throttled',
+              'thaw-incomplete',
               `cannot bring back ${key} at ${location}: it takes no expedited requests now`,
-              { cause: error, hint: 'run the command again later, or with another speed' },
+              { cause: error, hint: 'run the command again later, or with --speed standard' },
             );
           }
           throw error;
