@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { LifeboatError } from '../core/errors.ts';
+import { hasCode, LifeboatError } from '../core/errors.ts';
 import { beginLists, type FirstLists } from '../repository/first-lists.ts';
 import {
   type CreateOptions,
@@ -7,9 +7,12 @@ import {
   openRepository,
   type Repository,
 } from '../repository/repository.ts';
+import { azureStorage } from '../storage/azure/azure.ts';
 import { withoutWrites } from '../storage/dry-run.ts';
+import { gcsStorage } from '../storage/gcs/gcs.ts';
 import { withAppendOnly } from '../storage/layers/append-only.ts';
 import { withLimits } from '../storage/layers/limit.ts';
+import { withPresence } from '../storage/layers/present.ts';
 import { type RetryOptions, withRetry } from '../storage/layers/retry.ts';
 import { withWatchdog } from '../storage/layers/watchdog.ts';
 import { localStorage } from '../storage/local/local.ts';
@@ -18,8 +21,11 @@ import { restStorage } from '../storage/rest/rest.ts';
 import { s3Storage } from '../storage/s3/s3.ts';
 import { sftpStorage } from '../storage/sftp/sftp.ts';
 import type { Storage } from '../storage/storage.ts';
+import { azureOpening } from './azure-settings.ts';
+import { gcsOpening } from './gcs-settings.ts';
 import { openLocalCache } from './local-cache.ts';
 import { isLocal, schemeOf, schemeRefusal } from './location.ts';
+import { absentRepository, withoutPresence } from './removable.ts';
 import { restOpening } from './rest-settings.ts';
 import { type Pacers, s3Opening } from './s3-settings.ts';
 import { sftpOpening } from './sftp-settings.ts';
@@ -52,6 +58,14 @@ const drivers: Readonly<Record<string, Driver>> = {
     const { location: place, settings, tries } = restOpening(location, access);
     return { storage: withLimits(restStorage(place, settings), { upload, download }), tries };
   },
+  azure(location, access, pacers) {
+    const { settings, tries } = azureOpening(location, access, pacers);
+    return { storage: azureStorage(settings), tries };
+  },
+  gs(location, access, { upload, download }) {
+    const { settings, tries } = gcsOpening(location, access);
+    return { storage: withLimits(gcsStorage(settings), { upload, download }), tries };
+  },
 };
 
 /** What looks like an unknown scheme is the name of a folder. */
@@ -73,7 +87,7 @@ function pacersOf(access: StorageAccess): Pacers {
 }
 
 /** Options of any kind of storage. */
-const storageOptionTable = { 'append-only': truth } as const;
+const storageOptionTable = { 'append-only': truth, removable: truth } as const;
 
 /** A connection that is slower counts as stuck; where the user slows it down, it may be slower than that. */
 const bytesPerSecondMin = 16 * 1024;
@@ -91,9 +105,10 @@ export function storageAt(location: string, access: StorageAccess = plainAccess(
     });
   }
   const driver = driverOf(schemeOf(location) ?? 'local');
-  const { 'append-only': appendOnly } = optionsOf('storage', storageOptionTable, access);
+  const { 'append-only': appendOnly, removable } = optionsOf('storage', storageOptionTable, access);
   const tried = withTries(driver(location, access, pacersOf(access)), access);
-  const layered = access.layer ? access.layer(tried) : tried;
+  const kept = removable && isLocal(location) ? withPresence(tried) : tried;
+  const layered = access.layer ? access.layer(kept) : kept;
   return appendOnly ? withAppendOnly(layered) : layered;
 }
 
@@ -162,6 +177,10 @@ async function openOn(
       const layered = cache ? cache.layer(bare, id) : bare;
       return readOnly ? withoutWrites(layered) : layered;
     },
+  }).catch(async (error: unknown) => {
+    const removable = access && optionsOf('storage', storageOptionTable, access).removable;
+    if (!removable || !hasCode(error, 'repository-missing')) throw error;
+    throw await absentRepository(location, storage.location, access.env);
   });
   // Not waited for: the command goes on, and what fails here costs speed only.
   void cache?.opened(repository.keyId, lists).catch(() => undefined);
@@ -175,7 +194,7 @@ export function createAt(
   options: CreateOptions,
   access?: StorageAccess,
 ): Promise<Repository> {
-  return createRepository(storageAt(location, access), password, options);
+  return createRepository(storageAt(location, withoutPresence(access)), password, options);
 }
 
 /**

@@ -99,15 +99,21 @@ async function configuredPassword(context: Context, reference: SecretReference):
   return reference.startsWith('env:') ? secret : trimWhiteSpace(secret);
 }
 
+export interface ConfiguredOptions {
+  readonly readOnly?: boolean;
+  /** Changes how the storage is reached. */
+  readonly through?: (access: StorageAccess) => StorageAccess;
+}
+
 /** Opens a repository of the configuration with the password that stands there. @throws as `openAt`. */
 export async function openConfigured(
   context: Context,
   configuration: Configuration,
   name: string,
-  options: { readonly readOnly?: boolean } = {},
+  { through = (access) => access, ...options }: ConfiguredOptions = {},
 ): Promise<Repository> {
   const { location, password, access } = await accessTo(context, configuration, name);
-  return openAt(location, password, { ...options, access });
+  return openAt(location, password, { ...options, access: through(access) });
 }
 
 /** The same for work under a lock taken early, see `openAheadAt`. */

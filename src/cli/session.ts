@@ -3,7 +3,7 @@ import { beginLists, type FirstLists } from '../repository/first-lists.ts';
 import { acquireLock } from '../repository/lock.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
-import { locateRepository } from './configured.ts';
+import { type ConfiguredOptions, locateRepository } from './configured.ts';
 import { passwordVariables, resolvePassword } from './password.ts';
 import { storageAccess } from './storage-access.ts';
 
@@ -11,9 +11,18 @@ import { storageAccess } from './storage-access.ts';
 
 type Context = Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'output' | 'signal'>;
 
-/** @param dryRun open it so that nothing can be written. */
-export async function openSession(context: Context, dryRun = false): Promise<Repository> {
-  const { location, password, options } = await opening(context, dryRun);
+type Through = NonNullable<ConfiguredOptions['through']>;
+
+/**
+ * @param dryRun open it so that nothing can be written.
+ * @param through changes how the storage is reached.
+ */
+export async function openSession(
+  context: Context,
+  dryRun = false,
+  through: Through = (access) => access,
+): Promise<Repository> {
+  const { location, password, options } = await opening(context, dryRun, through);
   return openAt(location, password, options);
 }
 
@@ -26,13 +35,14 @@ export async function openSessionAhead(context: Context, dryRun = false): Promis
 async function opening(
   context: Context,
   dryRun: boolean,
+  through: Through = (access) => access,
 ): Promise<{ location: string; password: string; options: OpenOptions }> {
   const { location, options, configured } = await locateRepository(context.global, context);
   const password = await resolvePassword(
     { ...context.global, variables: passwordVariables, configured },
     context,
   );
-  const access = storageAccess(context, options);
+  const access = through(storageAccess(context, options));
   return { location, password, options: { keyHint: context.global.keyHint, readOnly: dryRun, access } };
 }
 

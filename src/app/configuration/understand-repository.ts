@@ -7,6 +7,7 @@ import type {
 } from '../../model/configuration.ts';
 import { parseTierSpan, tierProblems } from '../../policy/tiers.ts';
 import { isLocal, locationProblem, schemeOf, schemeRefusal } from '../location.ts';
+import { azurePlace, gcsPlace } from './cloud-places.ts';
 import type { Finding, KeyPath } from './problems.ts';
 import { restPlace, sftpPlace } from './remote-places.ts';
 import { s3Place } from './s3-place.ts';
@@ -29,10 +30,13 @@ export function understandRepository(
   meaning: Meaning,
 ): { readonly repository: RepositoryConfiguration; readonly problems: readonly Finding[] } {
   const problems: Finding[] = [];
-  const { path, s3, sftp, rest, password, immutability } = given;
-  const kinds = Object.entries({ path, s3, sftp, rest }).filter(([, value]) => value !== undefined);
+  const { path, s3, sftp, rest, azure, gs, password, immutability } = given;
+  const kinds = Object.entries({ path, s3, sftp, rest, azure, gs }).filter(
+    ([, value]) => value !== undefined,
+  );
   const kind = kinds[0]?.[0] ?? 'path';
-  if (kinds.length !== 1) problems.push({ path: at, message: 'expected one of path, s3, sftp and rest' });
+  if (kinds.length !== 1)
+    problems.push({ path: at, message: 'expected one of path, s3, sftp, rest, azure and gs' });
   const refusal = schemeRefusal(path ?? '');
   if (refusal) problems.push({ path: [...at, 'path'], message: refusal });
   const place = placeOf(given, meaning);
@@ -42,6 +46,7 @@ export function understandRepository(
   for (const [key, value] of Object.entries(given.options)) options[key] = String(value);
   Object.assign(options, place.options);
   if (given['append-only']) options['storage.append-only'] = 'true';
+  if (given.removable) options['storage.removable'] = 'true';
   const protection = immutability && { mode: immutability.mode, forMs: durationMs(immutability.for) };
   if (protection) {
     options['s3.retention'] = `${protection.mode}:${formatDurationMs(protection.forMs)}`;
@@ -88,10 +93,15 @@ function immutabilityProblems(
   return forMs < 1_000 ? [{ path: [...path, 'for'], message: 'expected at least 1s' }] : [];
 }
 
-function placeOf({ path = '', s3, sftp, rest }: RepositoryShape, { absolute, reference }: Meaning): Place {
+function placeOf(
+  { path = '', s3, sftp, rest, azure, gs }: RepositoryShape,
+  { absolute, reference }: Meaning,
+): Place {
   if (s3) return s3Place(s3, reference);
   if (sftp) return sftpPlace(sftp, absolute, reference);
   if (rest) return restPlace(rest, reference);
+  if (azure) return azurePlace(azure, reference);
+  if (gs) return gcsPlace(gs, absolute);
   const location = isLocal(path) ? absolute(path.replace(/^local:/, '')) : path;
   return { location, options: {} };
 }

@@ -1,23 +1,11 @@
 import { LifeboatError } from '../../core/errors.ts';
+import type { ProofCounts, ProofMode } from '../../model/proof.ts';
 import type { Storage } from '../storage.ts';
 
 /**
  * Asks the storage, after each save and before it counts as done, what it holds now. What is not proven is never
  * referred to: a pack gets into an index, and a snapshot is written, only after this.
  */
-
-/** `list`: that each object is there with its size, and the content of a sample; `read`: the content of all. */
-export type ProofMode = 'list' | 'read';
-
-export interface ProofCounts {
-  readonly objects: number;
-  readonly bytes: number;
-  /** Those of them whose content was read back and compared. */
-  readonly readBack: number;
-  readonly readBackBytes: number;
-}
-
-export const noProof: ProofCounts = { objects: 0, bytes: 0, readBack: 0, readBackBytes: 0 };
 
 export interface ProvingStorage {
   readonly storage: Storage;
