@@ -1,10 +1,12 @@
 import { messageOf } from '../core/errors.ts';
+import { parseAzureLocation } from '../storage/azure/location.ts';
+import { parseGcsLocation } from '../storage/gcs/location.ts';
 import { parseRestLocation } from '../storage/rest/location.ts';
 import { parseS3Location } from '../storage/s3/location.ts';
 import { parseSftpLocation } from '../storage/sftp/location.ts';
 
 /** Schemes of restic's locations that this version cannot reach; said plainly instead of taken for a path. */
-const schemesToCome = ['azure', 'gs', 'b2', 'swift', 'rclone'];
+const schemesToCome = ['b2', 'swift', 'rclone'];
 
 /** `s3` of `s3:host/bucket`; null for a path. */
 export function schemeOf(location: string): string | null {
@@ -23,6 +25,8 @@ const parsers: Readonly<Record<string, (location: string) => unknown>> = {
   s3: parseS3Location,
   sftp: parseSftpLocation,
   rest: parseRestLocation,
+  azure: parseAzureLocation,
+  gs: parseGcsLocation,
 };
 
 /** Why a location with a scheme is none, or null. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { LifeboatError, messageOf } from '../core/errors.ts';
+import type { TlsSettings } from '../storage/agent.ts';
 import { isSecretReference, resolveSecret } from './configuration/secret.ts';
 import { durationExpected, durationMs, durationPattern } from './configuration/units.ts';
 import { type StorageAccess, wholeFrom } from './storage-access.ts';
@@ -54,5 +55,21 @@ export function secretOption(key: string, reference: string, access: StorageAcce
       warn: (message) => access.warn?.(message),
     });
     return asked;
+  };
+}
+
+/** A URL of a server, without a slash at its end. */
+export function endpointUrl(text: string): string {
+  if (/^https?:\/\/[^\s/@?#]+(?:\/[^\s@?#]*)?$/.test(text)) return text.replace(/\/+$/, '');
+  throw new Error('expected a URL such as https://HOST:PORT, without credentials');
+}
+
+/** Whom a storage trusts, and as whom this client shows itself. @throws LifeboatError `usage`. */
+export function givenTls(access: StorageAccess): TlsSettings {
+  const { clientCertificateFile: own } = access;
+  return {
+    authorities: access.authorityFiles.map((path) => pemFile(path, 'authorities')),
+    clientCertificate: own === null ? null : pemFile(own, 'the client certificate'),
+    insecureTls: access.insecureTls,
   };
 }

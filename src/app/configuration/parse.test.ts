@@ -335,8 +335,8 @@ describe('a wrong configuration', () => {
     ],
     [
       'with storage that is to come',
-      'version: 1\nrepositories: { a: { azure: { container: x }, password: env:X }, b: { path: "sftp:host:/x", password: env:X } }',
-      ['2:22: repositories.a.azure: repositories at azure: locations are not supported by this version'],
+      'version: 1\nrepositories: { a: { swift: { container: x }, password: env:X }, b: { path: "sftp:host:/x", password: env:X } }',
+      ['2:22: repositories.a.swift: repositories at swift: locations are not supported by this version'],
     ],
     [
       'with a bucket that is none',
@@ -346,12 +346,12 @@ describe('a wrong configuration', () => {
     [
       'with both a path and a bucket',
       'version: 1\nrepositories: { a: { s3: { bucket: x }, path: y, password: env:X } }',
-      ['2:17: repositories.a: expected one of path, s3, sftp and rest'],
+      ['2:17: repositories.a: expected one of path, s3, sftp, rest, azure and gs'],
     ],
     [
       'with a location that is to come',
-      'version: 1\nrepositories: { b: { path: "gs:bucket:/x", password: env:X } }',
-      ['2:28: repositories.b.path: repositories at gs: locations are not supported by this version'],
+      'version: 1\nrepositories: { b: { path: "b2:bucket:/x", password: env:X } }',
+      ['2:28: repositories.b.path: repositories at b2: locations are not supported by this version'],
     ],
     [
       'with a server that is none',

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { tierKeeps } from '../../model/configuration.ts';
 import { storageClassNames } from '../../model/storage-class.ts';
 import { tierSpanExpected, tierSpanPattern } from '../../policy/tiers.ts';
+import { azure, gs } from './schema-clouds.ts';
 import { choice, duration, expected, mapping, secret, text, truth, wholeFrom } from './schema-parts.ts';
 
 /** What a configuration file may say of a repository. */
@@ -132,7 +133,7 @@ const lifecycle = mapping('What the bucket tidies up by itself, see `lifeboat li
 });
 
 export const repository = mapping(
-  'Where backups rest: a path, s3, sftp or rest.',
+  'Where backups rest: a path, s3, sftp, rest, azure or gs.',
   {
     path: text('the path of a folder')
       .optional()
@@ -144,6 +145,8 @@ export const repository = mapping(
     s3: s3.optional(),
     sftp: sftp.optional(),
     rest: rest.optional(),
+    azure: azure.optional(),
+    gs: gs.optional(),
     'append-only': truth().optional().meta({
       description: 'Refuse to delete and to replace anything but locks, here, whatever the storage allows.',
     }),
@@ -177,7 +180,7 @@ export const repository = mapping(
     }),
   },
   {
-    later: ['azure', 'gs', 'b2', 'swift', 'rclone'],
+    later: ['b2', 'swift', 'rclone'],
     laterSays: (key) => `repositories at ${key}: locations are not supported by this version`,
   },
 );

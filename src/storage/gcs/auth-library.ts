@@ -1,0 +1,4 @@
+import { GoogleAuth } from 'google-auth-library';
+
+/** What of Google's library is used: loaded when the first request is made. */
+export const authLibrary = { GoogleAuth };
