@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type ErrorCode, errnoOf, LifeboatError, messageOf } from '../core/errors.ts';
+import { boundToUs } from './outlive.ts';
 import { launchAs, type RunAccount } from './run-as.ts';
 
 /**
@@ -17,6 +18,8 @@ export interface ToolCommand {
   readonly cwd?: string;
   /** Runs as another account, with all of its groups. */
   readonly account?: RunAccount;
+  /** Ends with this process even where that is killed; on Linux. Not together with `account`. */
+  readonly endsWithUs?: boolean;
   /** Bytes for its standard input; where absent that is empty. */
   readonly input?: string | Uint8Array | AsyncIterable<Uint8Array>;
   /** Aborting ends the program. */
@@ -89,7 +92,7 @@ function start(command: ToolCommand): Running {
   if (command.signal?.aborted) throw new LifeboatError('cancelled', `${command.program} was not started`);
   const { program, args, account } = command.account
     ? launchAs(command.program, command.args, command.account)
-    : { ...command, account: null };
+    : { ...(command.endsWithUs ? boundToUs(command.program, command.args) : command), account: null };
   const launch = () => {
     try {
       return spawn(program, [...args], {

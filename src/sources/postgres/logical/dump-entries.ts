@@ -51,6 +51,7 @@ function toolCommand(job: DumpJob, folder: string | null) {
     // The dump is in the database's own encoding, which nothing needs to be converted for.
     env: { ...job.login.env, PGCLIENTENCODING: undefined, LC_ALL: 'C' },
     secrets: job.login.secrets,
+    endsWithUs: true,
     signal,
   };
 }

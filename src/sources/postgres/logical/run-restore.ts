@@ -35,6 +35,7 @@ export async function runRestore(run: RestoreRun): Promise<RestoreOutcome> {
     args: restoreArguments(run),
     env: { ...run.login.env, LC_ALL: 'C' },
     secrets: run.login.secrets,
+    endsWithUs: true,
     signal: run.signal,
     ...(run.input ? { input: run.input } : {}),
     onMessage(line) {
