@@ -60,8 +60,20 @@ export function printLogicalPlan(output: Output, plan: LogicalRestorePlan): void
     output.info(`- ${first}`);
     for (const line of more) output.info(line);
   }
-  if (plan.safetyBackup.length > 0)
-    output.info(`- before that, a safety backup of ${plan.safetyBackup.map(shownName).join(', ')}`);
+  for (const { name, purpose, target } of plan.leftovers)
+    output.info(
+      purpose === 'new'
+        ? `- drops ${shownName(name)}, which a restore that was cut off left half made`
+        : `- backs up and drops ${shownName(name)}: ${shownName(target)} as it was before a restore that was cut off`,
+    );
+  for (const { target, way } of plan.databases) {
+    if (!plan.safetyBackup.includes(target)) continue;
+    output.info(
+      way === 'swap'
+        ? `- takes a safety backup of ${shownName(target)} when nobody can write to the old one any more, then drops that`
+        : `- before that, takes a safety backup of ${shownName(target)}`,
+    );
+  }
   if (scratch)
     output.info(
       `- ${formatBytes(scratch.bytesNeeded)} in ${scratch.folder}, where ${formatBytes(scratch.bytesFree)} are free`,

@@ -1,9 +1,7 @@
-import { hostname } from 'node:os';
 import { postgresConnection } from '../app/postgres-connection.ts';
 import { runSourceHooks } from '../app/source-hooks.ts';
 import { LifeboatError, messageOf } from '../core/errors.ts';
 import { readGround, runBackup } from '../engine/backup/backup.ts';
-import { createSelection } from '../engine/backup/selection.ts';
 import { readManifest } from '../engine/look/read-manifest.ts';
 import type { HookEvents } from '../engine/recover/hooks.ts';
 import { chooseLogicalSnapshot, type LogicalChoice } from '../engine/recover/logical/choose.ts';
@@ -14,7 +12,7 @@ import {
   type LogicalRestoreRequest,
   overwrites,
 } from '../engine/recover/logical/request.ts';
-import { safetySource } from '../engine/recover/logical/safety.ts';
+import { type SafetyBackup, safetySource } from '../engine/recover/logical/safety.ts';
 import { parseTableName } from '../engine/recover/logical/table-name.ts';
 import { parseZonedTime } from '../engine/recover/zoned-time.ts';
 import type { Configuration, PostgresSource } from '../model/configuration.ts';
@@ -23,6 +21,7 @@ import { openBlobReader } from '../repository/blob-reader.ts';
 import { loadIndex } from '../repository/index/blob-index.ts';
 import type { Repository } from '../repository/repository.ts';
 import { listSnapshots } from '../repository/snapshots.ts';
+import { usualBackupRequest } from './backup-request.ts';
 import type { CommandContext } from './command.ts';
 import { secretSurroundings } from './configured.ts';
 import { confirm } from './confirm.ts';
@@ -31,7 +30,6 @@ import type { NamedRepository } from './recovery-places.ts';
 import { openRepositoriesOf } from './restore-source.ts';
 import { withSessionLock } from './session.ts';
 import { shownName } from './shown-name.ts';
-import { lifeboatVersion } from './version.ts';
 
 /** `restore NAME` of a source whose method is logical. */
 
@@ -98,7 +96,7 @@ async function repositoryWith(
 }
 
 /**
- * Plans the restore, shows the plan, asks, backs up what is overwritten, restores, and runs the hooks around it.
+ * Plans the restore, shows the plan, asks, restores, backing up what is overwritten, and runs the hooks around it.
  *
  * @returns the exit status. @throws LifeboatError `confirmation-needed`, `hook-failed`, `database-restore-failed`,
  *   `restore-incomplete`, and what planning throws.
@@ -168,8 +166,7 @@ async function restoreFrom(run: Run): Promise<number> {
       database: plan.databases.map(({ target }) => target).join(' '),
     };
     await withHooks(run, facts, async () => {
-      await takeSafetyBackup(run, plan, request);
-      await carryOut(context, plan, request);
+      await carryOut(run, plan, request);
     });
     return 0;
   } finally {
@@ -211,15 +208,12 @@ async function withHooks(
   await after('done');
 }
 
-async function carryOut(
-  { output, env }: Context,
-  plan: LogicalRestorePlan,
-  request: LogicalRestoreRequest,
-): Promise<void> {
+async function carryOut(run: Run, plan: LogicalRestorePlan, request: LogicalRestoreRequest): Promise<void> {
+  const { output, env } = run.context;
   const printer = createLogicalRestorePrinter(output, env);
   let report: LogicalRestoreReport;
   try {
-    report = await executeLogicalRestore(plan, request, printer.events);
+    report = await executeLogicalRestore(plan, request, createSafetyBackup(run, request), printer.events);
   } finally {
     printer.stop();
   }
@@ -234,52 +228,43 @@ async function carryOut(
   );
 }
 
-/** @throws LifeboatError of the backup: nothing is overwritten then. */
-async function takeSafetyBackup(
-  { context, source, options, repository }: Run,
-  plan: LogicalRestorePlan,
-  request: LogicalRestoreRequest,
-): Promise<void> {
-  const { output, signal, global } = context;
-  const entries = safetySource(plan, request.settings, {
-    binDirectory: source.binDirectory,
-    scratch: source.scratch,
-    signal,
-  });
-  if (!entries) return;
+/** Takes safety backups into the repository that is restored from, and says how they come back. */
+function createSafetyBackup(run: Run, request: LogicalRestoreRequest): SafetyBackup {
+  const { context, source, options, repository } = run;
+  const { output, signal } = context;
   const warn = (message: string): void => output.warn(`warning: ${message}`);
-  const workingDirectory = process.cwd();
-  const report = await runBackup(repository, await readGround(repository), {
-    source: { entries },
-    selection: createSelection(
-      { excluded: [], tagFiles: [], sizeMax: undefined, oneFileSystem: undefined, warn },
-      workingDirectory,
-    ),
-    parent: null,
-    ignoreInode: false,
-    ignoreCtime: false,
-    withAtime: false,
-    skipIfUnchanged: false,
-    tags: [],
-    excludes: [],
-    host: hostname(),
-    timeMs: undefined,
-    program: `lifeboat ${lifeboatVersion()}`,
-    workingDirectory,
-    compression: global.compression as 'auto',
-    packBytes: global.packBytes,
-    workers: undefined,
-    signal,
-    events: {
-      warning: warn,
-      problem: (path, error) => warn(`${path}: ${String(error)}`),
-    },
-  });
-  if (report.problems > 0 || !report.snapshotId)
-    throw new LifeboatError('incomplete-backup', 'the safety backup is incomplete; nothing was overwritten');
-  if (output.json) output.jsonLine({ message_type: 'safety_backup', snapshot_id: report.snapshotId });
-  else
-    output.info(
-      `safety backup: snapshot ${report.snapshotId.slice(0, 8)}; it comes back with \`lifeboat restore ${source.name} --snapshot ${report.snapshotId.slice(0, 8)}\`${options.url === undefined ? '' : ' and the same --url'}`,
-    );
+  return async (overwritten) => {
+    const entries = safetySource(overwritten, request.settings, {
+      source: request.manifest.source,
+      binDirectory: source.binDirectory,
+      scratch: source.scratch,
+      signal,
+    });
+    const report = await runBackup(repository, await readGround(repository), {
+      ...usualBackupRequest(context, warn),
+      source: { entries },
+      events: {
+        warning: warn,
+        problem: (path, error) => warn(`${path}: ${String(error)}`),
+      },
+    });
+    if (report.problems > 0 || !report.snapshotId)
+      throw new LifeboatError(
+        'incomplete-backup',
+        `the safety backup of ${shownName(overwritten.name)} is incomplete`,
+        { hint: 'see what the warnings name; nothing that it was to hold was dropped' },
+      );
+    const id = report.snapshotId.slice(0, 8);
+    const url = options.url === undefined ? '' : ' and the same --url';
+    if (output.json)
+      output.jsonLine({
+        message_type: 'safety_backup',
+        snapshot_id: report.snapshotId,
+        database: overwritten.name,
+      });
+    else
+      output.info(
+        `safety backup of ${shownName(overwritten.name)}: snapshot ${id}; it comes back with \`lifeboat restore ${source.name} --snapshot ${id}\`${url}`,
+      );
+  };
 }

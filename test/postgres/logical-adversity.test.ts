@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { LifeboatError } from '../../src/core/errors.ts';
+import { LifeboatError, messageOf } from '../../src/core/errors.ts';
+import { openSqlSession, type SqlSession } from '../../src/sources/postgres/connection/session.ts';
+import { connectionSettings } from '../../src/sources/postgres/connection/settings.ts';
 import { type Cluster, createCluster } from './cluster.ts';
 import { createLogicalSandbox, type LogicalSandbox } from './logical-sandbox.ts';
 import { missingServer } from './programs.ts';
@@ -14,6 +16,25 @@ const fails =
     assert.match(error.hint, hint);
     return true;
   };
+
+/** A client that connects again whenever it is cut off. @returns how many writes the server acknowledged. */
+async function writeUntilReplaced(url: string): Promise<number> {
+  const settings = await connectionSettings(url, { password: null, env: {} });
+  for (let acknowledged = 0; ; ) {
+    let session: SqlSession | null = null;
+    try {
+      session = await openSqlSession(settings);
+      for (;;) {
+        await session.query('insert into public.written values (1)');
+        acknowledged++;
+      }
+    } catch (error) {
+      if (/relation .* does not exist/.test(messageOf(error))) return acknowledged;
+    } finally {
+      await session?.close();
+    }
+  }
+}
 
 describe('what stands in the way of a logical restore', { skip: missingServer('debian') }, () => {
   let cluster: Cluster;
@@ -64,11 +85,71 @@ describe('what stands in the way of a logical restore', { skip: missingServer('d
     await cluster.sql(`rollback prepared 'half'`, 'shop');
   });
 
-  test('a database that lets nobody in is told how to open, where it is backed up first', async () => {
+  test('a database that lets nobody in is replaced, and backed up, all the same', async () => {
     await cluster.sql('alter database shop allow_connections false');
-    await assert.rejects(sandbox.plan(url), fails(/takes no connections/, /ALLOW_CONNECTIONS true/));
-    assert.equal((await sandbox.plan(url, { safetyBackup: false })).databases[0]!.way, 'swap');
-    await cluster.sql('alter database shop allow_connections true');
+    const tables = [{ schema: 'public', table: 't' }];
+    await assert.rejects(
+      sandbox.plan(url, { tables, drop: true }),
+      fails(/takes no connections/, /ALLOW_CONNECTIONS true/),
+    );
+    const first = (await sandbox.snapshots())[0]!;
+    const { safety } = await sandbox.restore(url, { safetyBackup: true }, first);
+    assert.equal(await cluster.sql('select n from t', 'shop'), '1');
+    await sandbox.restore(url, {}, safety[0]);
+    assert.equal(await cluster.sql('select n from t', 'shop'), '2');
+  });
+
+  test('what is written until the very cut is in the safety backup, and nothing after it is lost', async () => {
+    const first = (await sandbox.snapshots())[0]!;
+    await cluster.sql('set role keeper; create table written (n int)', 'shop');
+    const writing = writeUntilReplaced(url);
+    const { safety } = await sandbox.restore(url, { safetyBackup: true }, first);
+    const acknowledged = await writing;
+    assert.ok(acknowledged > 20, `${acknowledged} writes`);
+    await sandbox.restore(url, {}, safety[0]);
+    const written = Number(await cluster.sql('select count(*) from written', 'shop'));
+    // The last one may have been committed without the client hearing of it.
+    assert.ok(written === acknowledged || written === acknowledged + 1, `${written} of ${acknowledged}`);
+    await cluster.sql('drop table written', 'shop');
+  });
+
+  test('a safety backup that fails leaves what was replaced, which the next restore backs up and drops', async () => {
+    const first = (await sandbox.snapshots())[0]!;
+    const full = async (): Promise<void> => {
+      throw new LifeboatError('storage-full', 'no space is left');
+    };
+    const said = await sandbox.restore(url, { safetyBackup: true }, first, full).catch((error) => error);
+    assert.equal(said.code, 'restore-incomplete');
+    assert.match(
+      said.message,
+      /^shop is restored, but .*no space is left.* as the database shop_lifeboat_old_/,
+    );
+    assert.match(said.hint, /DROP DATABASE "shop_lifeboat_old_.*ALTER DATABASE "shop" RENAME TO/);
+    assert.equal(await cluster.sql('select n from t', 'shop'), '1');
+    await cluster.sql('create database shop_lifeboat_new_0123abcd owner keeper');
+
+    const kept = await sandbox.plan(url, {}, first);
+    assert.deepEqual(
+      kept.leftovers.map(({ purpose }) => purpose),
+      ['new'],
+    );
+    assert.match(kept.warnings.join('\n'), /shop_lifeboat_old_\w+ is left .* and has what that replaced/);
+    const { plan, safety } = await sandbox.restore(url, { safetyBackup: true }, first);
+    assert.deepEqual(plan.leftovers.map(({ purpose }) => purpose).toSorted(), ['new', 'old']);
+    assert.equal(await databases(), 'postgres shop');
+    assert.equal(safety.length, 2);
+    await sandbox.restore(url, {}, safety[0]);
+    assert.equal(await cluster.sql('select n from t', 'shop'), '2');
+  });
+
+  test('a second restore of the same database is refused while one runs', async () => {
+    let second: unknown = null;
+    const during = async (): Promise<void> => {
+      second = await sandbox.restore(cluster.urlOf({ database: 'template1' }), {}).catch((error) => error);
+    };
+    await sandbox.restore(url, { safetyBackup: true }, undefined, during);
+    fails(/another restore works on the database shop/, /pg_terminate_backend/)(second);
+    await sandbox.restore(url, {}, (await sandbox.snapshots())[1]!);
   });
 
   test('the plan names replication slots and subscriptions, which are in no dump', async () => {
@@ -86,7 +167,7 @@ describe('what stands in the way of a logical restore', { skip: missingServer('d
 
   test('what a killed restore left is named by the next one, and not backed up', async () => {
     await cluster.sql('create database shop_lifeboat_new_0123abcd owner keeper');
-    const { warnings } = await sandbox.plan(url);
+    const { warnings } = await sandbox.plan(url, { renamed: 'copy' });
     assert.match(warnings.join('\n'), /DROP DATABASE "shop_lifeboat_new_0123abcd"/);
     const dumped = await sandbox.dump(cluster.url, { allDatabases: true });
     assert.deepEqual(
@@ -105,8 +186,8 @@ describe('what stands in the way of a logical restore', { skip: missingServer('d
     const watch = setInterval(async () => {
       if (/_new_/.test(await databases())) interrupt.abort();
     }, 20);
-    await assert.rejects(restored, { code: 'cancelled', message: /shop was interrupted.*still there/ });
-    clearInterval(watch);
+    const rejected = assert.rejects(restored, { code: 'cancelled', message: /shop was interrupted.*still there/ });
+    await rejected.finally(() => clearInterval(watch));
     assert.equal(await databases(), 'postgres shop');
   });
 });

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { LogicalRestorePlan } from '../../src/engine/recover/logical/request.ts';
 import { type Ended, linesOf } from '../programs.ts';
 import { type Cluster, createCluster } from './cluster.ts';
-import { missingServer } from './programs.ts';
+import { binFolder, missingServer } from './programs.ts';
 import { createWorkspace, sourceName, type Workspace } from './workspace.ts';
 
 describe('the command line for dumps', { skip: missingServer('debian') }, () => {
@@ -94,6 +96,48 @@ describe('the command line for dumps', { skip: missingServer('debian') }, () => 
     assert.equal(readFileSync(log, 'utf8'), 'failed\n');
     assert.equal(await value(), '3');
     space.configure({});
+  });
+
+  test('goes on after a kill in the middle of the safety backup, whose pg_dump ends with it', async () => {
+    const bin = join(space.folder, 'bin');
+    const pid = join(space.folder, 'dumping');
+    mkdirSync(bin);
+    for (const tool of ['pg_restore', 'pg_dumpall'])
+      symlinkSync(join(binFolder('debian')!, tool), join(bin, tool));
+    writeFileSync(
+      join(bin, 'pg_dump'),
+      `#!/bin/sh
+case "$PGDATABASE $1" in
+  *_lifeboat_old_*--version) ;;
+  *_lifeboat_old_*) echo $$ > ${pid}.part; mv ${pid}.part ${pid}; exec sleep 60 ;;
+esac
+exec ${join(binFolder('debian')!, 'pg_dump')} "$@"
+`,
+      { mode: 0o755 },
+    );
+    space.configure({ 'bin-directory': bin });
+    const args = ['restore', sourceName, '--to', `${firstBackup}Z`, '--yes'];
+    const killed = space.start(args);
+    while (!existsSync(pid)) {
+      assert.equal(killed.exitCode, null, 'it did not come to the safety backup');
+      await setTimeout(20);
+    }
+    const dump = Number(readFileSync(pid, 'utf8'));
+    killed.kill('SIGKILL');
+    await once(killed, 'exit');
+    // Everybody is let in, to what was restored; what was replaced is there beside it.
+    assert.equal(await value(), '1');
+    for (let looks = 0; existsSync(`/proc/${dump}`); looks++) {
+      assert.ok(looks < 250, 'pg_dump outlives the restore');
+      await setTimeout(20);
+    }
+    space.configure({});
+    const { stdout } = await succeed(...args);
+    assert.match(stdout, /backs up and drops shop_lifeboat_old_\w+: shop as it was before/);
+    const [old] = [...stdout.matchAll(/--snapshot ([0-9a-f]{8})/g)].map(([, id]) => id!);
+    assert.equal(await cluster.sql(`select count(*) from pg_database where datname like '%lifeboat%'`), '0');
+    await succeed('restore', sourceName, '--snapshot', old!, '--yes', '--no-safety-backup');
+    assert.equal(await value(), '3');
   });
 
   test('restores under another name without a question, and a table of it', async () => {

@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { LifeboatError } from '../../src/core/errors.ts';
-import { safetySource } from '../../src/engine/recover/logical/safety.ts';
-import { connectionSettings } from '../../src/sources/postgres/connection/settings.ts';
-import { backUp } from '../repositories/backup.ts';
+import { listSnapshots } from '../../src/repository/snapshots.ts';
 import { type Cluster, createCluster } from './cluster.ts';
 import { createLogicalSandbox, type LogicalSandbox } from './logical-sandbox.ts';
 import { missingServer } from './programs.ts';
@@ -84,22 +82,17 @@ describe('a logical restore', { skip: missingServer('debian') }, () => {
     busy.catch(() => undefined);
     await new Promise((done) => setTimeout(done, 200));
     const url = cluster.urlOf({ database: 'shop' });
-    const plan = await sandbox.plan(url, {}, snapshot);
+    const { plan, report, safety } = await sandbox.restore(url, { safetyBackup: true }, snapshot);
     assert.deepEqual(plan.safetyBackup, ['shop']);
     assert.ok(plan.databases[0]!.sessionsToEnd >= 1);
-    const settings = await connectionSettings(url, { password: null, env: {} });
-    const { signal } = new AbortController();
-    const safety = safetySource(plan, settings, { binDirectory: null, scratch: null, signal })!;
-    const saved = await backUp(await sandbox.open(), '', { source: { entries: safety }, parent: null });
-    assert.deepEqual(safety.tags().slice(0, 2), ['lifeboat:source=app', 'lifeboat:kind=safety']);
-
-    const { report } = await sandbox.restore(url, {}, snapshot);
     assert.equal(report.databases[0]!.way, 'swap');
+    const saved = (await listSnapshots(await sandbox.open())).snapshots.find(({ id }) => id === safety[0]);
+    assert.deepEqual(saved?.tags?.slice(0, 2), ['lifeboat:source=app', 'lifeboat:kind=safety']);
     await assert.rejects(busy, /terminating connection|server closed/);
     assert.equal(await contentOf(cluster, 'shop'), content);
     assert.equal(await names(), 'postgres shop');
 
-    await sandbox.restore(url, {}, saved.snapshotId!);
+    await sandbox.restore(url, {}, safety[0]);
     assert.equal(await contentOf(cluster, 'shop'), wrong);
     await sandbox.restore(url, {}, snapshot);
   });

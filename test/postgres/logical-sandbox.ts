@@ -9,6 +9,7 @@ import {
 } from '../../src/engine/recover/logical/execute.ts';
 import { planLogicalRestore } from '../../src/engine/recover/logical/plan.ts';
 import type { LogicalRestorePlan, LogicalRestoreRequest } from '../../src/engine/recover/logical/request.ts';
+import { type Overwritten, safetySource } from '../../src/engine/recover/logical/safety.ts';
 import type { LogicalManifest } from '../../src/model/postgres-manifest.ts';
 import { openBlobReader } from '../../src/repository/blob-reader.ts';
 import { loadIndex } from '../../src/repository/index/blob-index.ts';
@@ -33,7 +34,14 @@ export interface LogicalSandbox {
   /** Backs up what `url` connects to. */
   dump(url: string, more?: Partial<LogicalBackupOptions>): Promise<Dumped>;
   /** Plans the restore of a snapshot, the newest unless one is named, to the server of `url`, and carries it out. */
-  restore(url: string, more?: Partial<LogicalRestoreRequest>, snapshot?: string): Promise<Restored>;
+  restore(
+    url: string,
+    more?: Partial<LogicalRestoreRequest>,
+    snapshot?: string,
+    beforeDrop?: (what: Overwritten) => Promise<void>,
+  ): Promise<Restored>;
+  /** IDs, the oldest first. */
+  snapshots(): Promise<string[]>;
   plan(url: string, more?: Partial<LogicalRestoreRequest>, snapshot?: string): Promise<LogicalRestorePlan>;
   remove(): void;
 }
@@ -42,6 +50,8 @@ export interface Restored {
   readonly plan: LogicalRestorePlan;
   readonly report: LogicalRestoreReport;
   readonly warnings: readonly string[];
+  /** IDs of the snapshots of what was overwritten. */
+  readonly safety: readonly string[];
 }
 
 export interface Dumped {
@@ -84,7 +94,7 @@ export async function createLogicalSandbox(): Promise<LogicalSandbox> {
       owner: true,
       privileges: true,
       globals: false,
-      safetyBackup: true,
+      safetyBackup: false,
       onError: 'stop',
       analyze: false,
       scratch: folder,
@@ -97,15 +107,33 @@ export async function createLogicalSandbox(): Promise<LogicalSandbox> {
     folder,
     repository,
     open,
+    async snapshots() {
+      const { snapshots } = await listSnapshots(await open());
+      return snapshots.toSorted((a, b) => (a.time < b.time ? -1 : 1)).map(({ id }) => id);
+    },
     plan: async (url, more = {}, named) => planLogicalRestore(await request(url, more, named)),
-    async restore(url, more = {}, named) {
+    async restore(url, more = {}, named, beforeDrop) {
       const asked = await request(url, more, named);
       const plan = await planLogicalRestore(asked);
       const warnings: string[] = [];
-      const report = await executeLogicalRestore(plan, asked, {
-        warning: (message) => warnings.push(message),
-      });
-      return { plan, report, warnings };
+      const safety: string[] = [];
+      const report = await executeLogicalRestore(
+        plan,
+        asked,
+        async (what) => {
+          const entries = safetySource(what, asked.settings, {
+            source: dumpedSource,
+            binDirectory: null,
+            scratch: folder,
+            signal: asked.signal,
+          });
+          const { snapshotId } = await backUp(await open(), '', { source: { entries }, parent: null });
+          safety.push(snapshotId!);
+          await beforeDrop?.(what);
+        },
+        { warning: (message) => warnings.push(message) },
+      );
+      return { plan, report, warnings, safety };
     },
     async dump(url, more = {}) {
       const signal = more.signal ?? new AbortController().signal;

@@ -1,7 +1,8 @@
 import { LifeboatError } from '../../../core/errors.ts';
 import type { ExistingDatabase } from '../../../sources/postgres/logical/restore-target.ts';
 import { quoteName, quoteText } from '../../../sources/postgres/logical/sql-text.ts';
-import type { DatabasePlan } from './request.ts';
+import { isTemporaryOf, type TemporaryDatabase } from '../../../sources/postgres/logical/temporary-names.ts';
+import type { DatabasePlan, Leftover } from './request.ts';
 
 /** What hangs on a database that a restore replaces, and is in no dump. */
 
@@ -22,12 +23,12 @@ export function refuseHeld(
   }
 }
 
-/** @throws LifeboatError `database-restore-failed` where the database, which is to be backed up first, lets nobody in. */
+/** @throws LifeboatError `database-restore-failed` where the database, which is to be changed as it is, lets nobody in. */
 export function refuseClosed(target: string, there: ExistingDatabase): void {
   if (there.takesConnections) return;
   throw new LifeboatError(
     'database-restore-failed',
-    `${target} takes no connections: somebody closed it, or a restore was killed while it replaced it`,
+    `${target} takes no connections, as somebody closed it`,
     { hint: `open it, then restore again: ALTER DATABASE ${quoteName(target)} ALLOW_CONNECTIONS true` },
   );
 }
@@ -51,9 +52,30 @@ export function attachmentWarnings(
 }
 
 /** What restores that were killed left, and how it goes away. */
-export function leftoverWarnings(names: readonly string[]): string[] {
-  return names.map(
-    (name) =>
-      `${name} is left of a restore that was cut off, unless one is running now; drop it with DROP DATABASE ${quoteName(name)}`,
-  );
+export function leftoverWarnings(left: readonly Pick<TemporaryDatabase, 'name' | 'purpose'>[]): string[] {
+  return left.map(({ name, purpose }) => {
+    const what = purpose === 'old' ? ' and has what that replaced' : '';
+    return `${name} is left of a restore that was cut off${what}, unless one is running now; drop it with DROP DATABASE ${quoteName(name)}`;
+  });
+}
+
+/** What this restore can finish, and what it leaves alone. */
+export function planLeftovers(
+  there: readonly TemporaryDatabase[],
+  databases: readonly Pick<DatabasePlan, 'target' | 'way'>[],
+  safetyBackup: boolean,
+): { readonly leftovers: readonly Leftover[]; readonly warnings: readonly string[] } {
+  const targets = databases
+    .filter(({ way }) => way === 'create' || way === 'swap')
+    .map(({ target }) => target);
+  const leftovers: Leftover[] = [];
+  const others: TemporaryDatabase[] = [];
+  for (const each of there) {
+    const target = targets.find((name) => isTemporaryOf(each.name, name));
+    // Without a safety backup nobody but the user may say that what was replaced is not needed.
+    const finishes = each.sessions === 0 && (each.purpose === 'new' || safetyBackup);
+    if (target !== undefined && finishes) leftovers.push({ name: each.name, purpose: each.purpose, target });
+    else others.push(each);
+  }
+  return { leftovers, warnings: leftoverWarnings(others) };
 }

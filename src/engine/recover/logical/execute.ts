@@ -1,18 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, LifeboatError, messageOf } from '../../../core/errors.ts';
 import type { SqlSession } from '../../../sources/postgres/connection/session.ts';
 import { findTool } from '../../../sources/postgres/connection/tools.ts';
 import {
-  allowConnections,
-  closeDatabase,
   createDatabaseStatement,
   dropDatabase,
   endSessions,
   propertyStatements,
   renameDatabase,
-  swapDatabases,
 } from '../../../sources/postgres/logical/database-changes.ts';
 import { holdToolEnvironment } from '../../../sources/postgres/logical/held-environment.ts';
 import { type GlobalsReport, restoreGlobals } from '../../../sources/postgres/logical/restore-globals.ts';
@@ -20,9 +16,13 @@ import { countTables, openMaintenance } from '../../../sources/postgres/logical/
 import { type RestoreOutcome, runRestore } from '../../../sources/postgres/logical/run-restore.ts';
 import { makeScratch, removeScratch } from '../../../sources/postgres/logical/scratch.ts';
 import { quoteName } from '../../../sources/postgres/logical/sql-text.ts';
+import { holdTargets, type TargetHold } from '../../../sources/postgres/logical/target-hold.ts';
+import { temporaryName } from '../../../sources/postgres/logical/temporary-names.ts';
 import { withSession } from '../../../sources/postgres/logical/with-session.ts';
 import { readGlobals, streamDump, writeDump } from './dump-content.ts';
+import { type Maintain, removeLeftovers, removeReplaced, replaceDatabase } from './replace.ts';
 import type { DatabasePlan, LogicalRestorePlan, LogicalRestoreRequest } from './request.ts';
+import type { SafetyBackup } from './safety.ts';
 
 /** Carries a plan out. */
 
@@ -56,34 +56,27 @@ interface Run {
   readonly request: LogicalRestoreRequest;
   readonly program: string;
   readonly events: LogicalRestoreEvents;
-}
-
-/** Names of databases are cut at 63 bytes. */
-const nameBytesMax = 63;
-
-function temporaryName(target: string, purpose: string): string {
-  const tail = `_lifeboat_${purpose}_${randomBytes(4).toString('hex')}`;
-  const head = Buffer.from(target).subarray(0, nameBytesMax - tail.length);
-  // A letter of several bytes may be cut in two.
-  return `${head.toString('utf8').replace(/\ufffd+$/, '')}${tail}`;
+  readonly maintain: Maintain;
+  readonly hold: TargetHold;
+  readonly safety: SafetyBackup;
 }
 
 /**
+ * @param safety takes the safety backups that the plan asks for.
  * @throws LifeboatError `database-restore-failed`; databases that were replaced before that stay replaced, the one
- *   that failed is as it was. `restore-incomplete` where errors were passed over.
+ *   that failed is as it was. `restore-incomplete` where a safety backup failed of what was replaced.
  */
 export async function executeLogicalRestore(
   plan: LogicalRestorePlan,
   request: LogicalRestoreRequest,
+  safety: SafetyBackup,
   events: LogicalRestoreEvents = {},
 ): Promise<LogicalRestoreReport> {
-  const startMs = performance.now();
   const { settings, signal } = request;
   const tool = await findTool('pg_restore', {
     major: Math.floor(plan.toolVersion / 10_000),
     binDirectory: request.binDirectory,
   });
-  const run: Run = { plan, request, program: tool.path, events };
   const targets = plan.databases.map(({ target }) => target);
   const maintain = async <T>(work: (session: SqlSession) => Promise<T>): Promise<T> => {
     // Not bound to the signal: what a cancelled restore leaves behind is still to be removed.
@@ -94,6 +87,18 @@ export async function executeLogicalRestore(
       await session.close();
     }
   };
+  const hold = await holdTargets(() => openMaintenance(settings, targets, signal), targets);
+  try {
+    return await restoreHeld({ plan, request, program: tool.path, events, maintain, hold, safety });
+  } finally {
+    await hold.close();
+  }
+}
+
+async function restoreHeld(run: Run): Promise<LogicalRestoreReport> {
+  const { plan, request, events, maintain } = run;
+  const startMs = performance.now();
+  await removeLeftovers(run);
   let globals: GlobalsReport | null = null;
   if (plan.globals) {
     events.step?.('restoring roles and tablespaces');
@@ -103,12 +108,10 @@ export async function executeLogicalRestore(
   }
   const databases: DatabaseReport[] = [];
   for (const database of plan.databases) {
-    signal.throwIfAborted();
+    request.signal.throwIfAborted();
     const whole = database.way === 'create' || database.way === 'swap';
     try {
-      databases.push(
-        await (whole ? restoreBeside(run, database, maintain) : restoreInto(run, database, database.target)),
-      );
+      databases.push(await (whole ? restoreBeside(run, database) : restoreInside(run, database)));
     } catch (error) {
       throw interrupted(plan, database, error) ?? error;
     }
@@ -116,38 +119,25 @@ export async function executeLogicalRestore(
   return { databases, globals, durationMs: performance.now() - startMs };
 }
 
-type Maintain = <T>(work: (session: SqlSession) => Promise<T>) => Promise<T>;
+/** Into the database as it is, whose objects that go away are backed up first. */
+async function restoreInside(run: Run, database: DatabasePlan): Promise<DatabaseReport> {
+  const { target, selection } = database;
+  if (run.plan.safetyBackup.includes(target))
+    await run.safety({ database: target, name: target, tables: selection?.replaced ?? [] });
+  return restoreInto(run, database, target);
+}
 
 /** Builds the database under another name; its own name comes at the end, in one step. */
-async function restoreBeside(run: Run, database: DatabasePlan, maintain: Maintain): Promise<DatabaseReport> {
-  const { plan, request, events } = run;
-  const { target, way } = database;
+async function restoreBeside(run: Run, database: DatabasePlan): Promise<DatabaseReport> {
+  const { plan, events, maintain } = run;
+  const { target } = database;
   const fresh = temporaryName(target, 'new');
   await maintain((session) =>
     session.query(createDatabaseStatement(fresh, database.database, database.owner, plan.serverVersion)),
   );
+  let built: Built;
   try {
-    const report = await restoreInto(run, database, fresh);
-    await maintain((session) => giveProperties(run, session, database, fresh));
-    request.signal.throwIfAborted();
-    if (way === 'create') {
-      await maintain(async (session) => {
-        await endSessions(session, fresh);
-        await renameDatabase(session, fresh, target);
-      });
-      return report;
-    }
-    events.step?.(`replacing ${target}`);
-    const aside = temporaryName(target, 'old');
-    await maintain((session) => replace(session, target, fresh, aside)).catch((error: unknown) => {
-      throw notReplaced(database, error);
-    });
-    try {
-      await maintain((session) => dropDatabase(session, aside, plan.serverVersion));
-    } catch (error) {
-      events.warning?.(`the replaced database is still there as ${aside}: ${messageOf(error)}`);
-    }
-    return report;
+    built = await build(run, database, fresh);
   } catch (error) {
     try {
       await maintain((session) => dropDatabase(session, fresh, plan.serverVersion));
@@ -156,25 +146,35 @@ async function restoreBeside(run: Run, database: DatabasePlan, maintain: Maintai
     }
     throw error;
   }
+  if (built.replaced !== null) await removeReplaced(run, target, built.replaced);
+  return built.report;
 }
 
-async function replace(session: SqlSession, target: string, fresh: string, aside: string): Promise<void> {
-  try {
-    await endSessions(session, fresh);
-    await closeDatabase(session, target);
-    await swapDatabases(session, { name: target, fresh, aside });
-  } catch (error) {
-    // Whatever stood in the way, the application must get back to its data.
-    try {
-      await allowConnections(session, target);
-    } catch (closed) {
-      throw new LifeboatError('database-failed', `${messageOf(error)}; ${messageOf(closed)}`, {
-        cause: error,
-        hint: `let clients in again: ALTER DATABASE ${quoteName(target)} ALLOW_CONNECTIONS true`,
-      });
-    }
-    throw error;
+interface Built {
+  readonly report: DatabaseReport;
+  /** What the old database is called now; null where there was none. */
+  readonly replaced: string | null;
+}
+
+async function build(run: Run, database: DatabasePlan, fresh: string): Promise<Built> {
+  const { request, maintain, hold } = run;
+  const { target, way } = database;
+  const report = await restoreInto(run, database, fresh);
+  await maintain((session) => giveProperties(run, session, database, fresh));
+  request.signal.throwIfAborted();
+  await hold.ensure();
+  if (way === 'create') {
+    await maintain(async (session) => {
+      await endSessions(session, fresh);
+      await renameDatabase(session, fresh, target);
+    });
+    return { report, replaced: null };
   }
+  const aside = temporaryName(target, 'old');
+  await replaceDatabase(run, { name: target, fresh, aside }).catch((error: unknown) => {
+    throw notReplaced(database, error);
+  });
+  return { report, replaced: aside };
 }
 
 function notReplaced(database: DatabasePlan, error: unknown): unknown {

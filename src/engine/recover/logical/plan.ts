@@ -5,7 +5,6 @@ import type { ConnectionSettings } from '../../../sources/postgres/connection/se
 import { findTool, type Tool } from '../../../sources/postgres/connection/tools.ts';
 import {
   type ExistingDatabase,
-  listTemporaryDatabases,
   openMaintenance,
   readExisting,
   readTargetServer,
@@ -13,8 +12,10 @@ import {
 } from '../../../sources/postgres/logical/restore-target.ts';
 import { readToc } from '../../../sources/postgres/logical/run-restore.ts';
 import { freeBytes, makeScratch, removeScratch } from '../../../sources/postgres/logical/scratch.ts';
+import { refuseHeldTargets } from '../../../sources/postgres/logical/target-hold.ts';
+import { listTemporaryDatabases } from '../../../sources/postgres/logical/temporary-names.ts';
 import type { TocEntry } from '../../../sources/postgres/logical/toc.ts';
-import { attachmentWarnings, leftoverWarnings, refuseClosed, refuseHeld } from './attachments.ts';
+import { attachmentWarnings, planLeftovers, refuseClosed, refuseHeld } from './attachments.ts';
 import { streamDump, writeDump } from './dump-content.ts';
 import type { DatabasePlan, LogicalRestorePlan, LogicalRestoreRequest, RestoreWay } from './request.ts';
 import { planSelection } from './select-objects.ts';
@@ -119,7 +120,7 @@ async function planDatabase(
   const way = chooseWay(request, target, existing, server);
   if (existing) {
     refuseHeld({ way, target }, existing);
-    if (way !== 'swap' || request.safetyBackup) refuseClosed(target, existing);
+    if (way !== 'swap') refuseClosed(target, existing);
     warnings.push(...attachmentWarnings({ way, target }, existing));
   }
   const toc = await tocOf(request, database, tool);
@@ -136,6 +137,10 @@ async function planDatabase(
       `the role ${server.facts.user} may not replace the database ${target}: its objects are dropped and restored in one transaction instead, and objects that the dump does not know stay`,
     );
   const inOneTransaction = way === 'in-place' || way === 'objects';
+  if (existing && request.safetyBackup && inOneTransaction && (way === 'in-place' || request.drop))
+    warnings.push(
+      `what is written to ${target} between its safety backup and the end of the restore is lost: stop what writes to it first`,
+    );
   if (inOneTransaction && request.jobs > 1)
     warnings.push(`${target} is restored by one job, as it is restored in one transaction`);
   const jobs = inOneTransaction ? 1 : request.jobs;
@@ -162,7 +167,7 @@ function selectedEntries(toc: readonly TocEntry[], list: string): TocEntry[] {
   return toc.filter(({ line }) => lines.has(line));
 }
 
-/** Backs up what goes away. A database that is put aside until the end is backed up all the same: it is dropped then. */
+/** Backs up what goes away. */
 function needsSafety({ way, selection }: DatabasePlan): boolean {
   return way === 'swap' || way === 'in-place' || (selection?.replaced.length ?? 0) > 0;
 }
@@ -183,6 +188,7 @@ export async function planLogicalRestore(request: LogicalRestoreRequest): Promis
   const session = await openMaintenance(settings, targets, signal);
   try {
     const server = await readTargetServer(session);
+    await refuseHeldTargets(session, targets);
     const dumpMajor = Math.floor(manifest.toolVersion / 10_000);
     const tool = await findTool('pg_restore', {
       major: Math.max(server.facts.major, dumpMajor),
@@ -201,12 +207,13 @@ export async function planLogicalRestore(request: LogicalRestoreRequest): Promis
       warnings.push(
         'the snapshot has no passwords of roles: roles that are made cannot log in until one is set',
       );
-    warnings.push(...leftoverWarnings(await listTemporaryDatabases(session)));
     const databases: DatabasePlan[] = [];
     for (const database of wanted) {
       const existing = await readExisting(session, request.renamed ?? database.name);
       databases.push(await planDatabase(request, database, { server, tool, existing, warnings }));
     }
+    const left = planLeftovers(await listTemporaryDatabases(session), databases, request.safetyBackup);
+    warnings.push(...left.warnings);
     return {
       kind: 'postgres-logical-restore',
       source: manifest.source,
@@ -217,6 +224,7 @@ export async function planLogicalRestore(request: LogicalRestoreRequest): Promis
       globals: request.globals,
       databases,
       safetyBackup: request.safetyBackup ? databases.filter(needsSafety).map(({ target }) => target) : [],
+      leftovers: left.leftovers,
       scratch: planScratch(request, databases),
       owner: request.owner,
       privileges: request.privileges,

@@ -64,6 +64,14 @@ export interface DatabasePlan {
   readonly tables: number;
 }
 
+/** `new` is dropped; `old`, which has what a restore replaced, is backed up and dropped. */
+export interface Leftover {
+  readonly name: string;
+  readonly purpose: 'new' | 'old';
+  /** Name of the database that the restore was of. */
+  readonly target: string;
+}
+
 export interface PlannedSelection {
   readonly tables: readonly TableName[];
   readonly schemas: readonly string[];
@@ -85,8 +93,13 @@ export interface LogicalRestorePlan {
   readonly toolVersion: number;
   readonly globals: boolean;
   readonly databases: readonly DatabasePlan[];
-  /** Databases that are backed up before they are overwritten. */
+  /**
+   * Databases that are backed up: those that are replaced when nobody is connected to them any more, before they are
+   * dropped, and others before their objects are.
+   */
   readonly safetyBackup: readonly string[];
+  /** Of earlier restores of these databases that were cut off. */
+  readonly leftovers: readonly Leftover[];
   readonly scratch: {
     readonly folder: string;
     readonly bytesNeeded: number;

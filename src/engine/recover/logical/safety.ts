@@ -7,31 +7,40 @@ import {
 } from '../../../sources/postgres/logical/options.ts';
 import { createLogicalSource } from '../../../sources/postgres/logical/source.ts';
 import { quoteName } from '../../../sources/postgres/logical/sql-text.ts';
-import type { LogicalRestorePlan } from './request.ts';
+import type { TableName } from '../../../sources/postgres/logical/toc.ts';
 
-/** A backup of what a restore is about to overwrite. */
+/** A backup of what a restore overwrites. */
+
+/** What is backed up. */
+export interface Overwritten {
+  /** As the server calls it now. */
+  readonly database: string;
+  /** As it was called before the restore, and is in the snapshot. */
+  readonly name: string;
+  /** Only these; empty: all of it. */
+  readonly tables: readonly TableName[];
+}
+
+/** @throws LifeboatError where the backup is not whole: nothing of what it was to hold is dropped then. */
+export type SafetyBackup = (what: Overwritten) => Promise<void>;
 
 /**
- * The source of the safety backup that a plan asks for; null where it asks for none. It is tagged so that no later
- * restore takes it for a usual snapshot: it comes back when it is named by its ID.
+ * The source of a safety backup. It is tagged so that no later restore takes it for a usual snapshot: it comes back
+ * when it is named by its ID.
  */
 export function safetySource(
-  plan: LogicalRestorePlan,
+  { database, name, tables }: Overwritten,
   settings: ConnectionSettings,
-  more: Pick<LogicalBackupOptions, 'binDirectory' | 'scratch' | 'signal'>,
-): LogicalSource | null {
-  if (plan.safetyBackup.length === 0) return null;
-  const affected = plan.databases.filter(({ target }) => plan.safetyBackup.includes(target));
-  // Selections are of one database only.
-  const replaced = affected.length === 1 ? (affected[0]!.selection?.replaced ?? []) : [];
+  more: Pick<LogicalBackupOptions, 'source' | 'binDirectory' | 'scratch' | 'signal'>,
+): LogicalSource {
   return createLogicalSource({
-    source: plan.source,
-    settings: settings.with({ database: plan.safetyBackup[0]! }),
-    databases: plan.safetyBackup,
+    settings: settings.with({ database }),
+    databases: [database],
+    ...(name === database ? {} : { recordedAs: { database, name } }),
     allDatabases: false,
     selection: {
       ...wholeDatabase,
-      includeTables: replaced.map(({ schema, table }) => `${quoteName(schema)}.${quoteName(table)}`),
+      includeTables: tables.map(({ schema, table }) => `${quoteName(schema)}.${quoteName(table)}`),
     },
     jobs: 1,
     lockWaitMs: lockWaitDefaultMs,

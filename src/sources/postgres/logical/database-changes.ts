@@ -1,5 +1,7 @@
+import { setTimeout } from 'node:timers/promises';
 import { LifeboatError } from '../../../core/errors.ts';
 import type { LogicalDatabase } from '../../../model/postgres-manifest.ts';
+import { sqlStateOf } from '../connection/failure.ts';
 import type { SqlSession } from '../connection/session.ts';
 import { quoteName, quoteText } from './sql-text.ts';
 
@@ -96,57 +98,96 @@ const settingValue = (name: string, value: string): string =>
   quotedLists.has(name.toLowerCase()) && value !== '' ? value : quoteText(value);
 
 /**
- * Ends every other session of a database and keeps new ones out. Undo it with `allowConnections`.
- * @throws LifeboatError `database-failed` where sessions do not end.
- */
-export async function closeDatabase(session: SqlSession, name: string): Promise<void> {
-  await session.query(`ALTER DATABASE ${quoteName(name)} WITH ALLOW_CONNECTIONS false`);
-  await endSessions(session, name);
-}
-
-/**
  * Ends every other session of a database, such as those that a pooler keeps for later.
  * @throws LifeboatError `database-failed` where sessions do not end.
  */
 export async function endSessions(session: SqlSession, name: string): Promise<void> {
   const deadline = performance.now() + releaseTimeoutMs;
   for (;;) {
-    const left = await session.query<{ pid: number; user: string; ended: boolean }>(
-      `select pid, usename::text as "user", pg_catalog.pg_terminate_backend(pid) as ended
-       from pg_catalog.pg_stat_activity where datname = $1 and pid <> pg_catalog.pg_backend_pid()`,
-      [name],
-    );
-    if (left.length === 0) return;
-    if (performance.now() > deadline) {
-      const users = [...new Set(left.map(({ user }) => user))].join(', ');
-      throw new LifeboatError(
-        'database-failed',
-        `${left.length} sessions of ${users} in the database ${name} did not end`,
-        { hint: 'stop the programs that use the database, then run the restore again' },
-      );
-    }
-    await new Promise((resolve) => setTimeout(resolve, releasePollMs));
+    const users = await terminate(session, name);
+    if (users.length === 0) return;
+    if (performance.now() > deadline) throw notEnded(name, users);
+    await setTimeout(releasePollMs);
   }
 }
+
+/**
+ * Tells every other session of a database to end, and returns whose they are. Workers of autovacuum, which are of no
+ * role and which only superusers may end, give way to whoever renames or drops.
+ */
+async function terminate(session: SqlSession, name: string): Promise<string[]> {
+  const left = await session.query<{ user: string | null }>(
+    `select usename::text as "user", pg_catalog.pg_terminate_backend(pid)
+     from pg_catalog.pg_stat_activity where datname = $1 and pid <> pg_catalog.pg_backend_pid() and usesysid is not null`,
+    [name],
+  );
+  return left.map(({ user }) => user ?? 'a role that was dropped');
+}
+
+const notEnded = (name: string, users: readonly string[]): LifeboatError =>
+  new LifeboatError(
+    'database-failed',
+    `${users.length} sessions of ${[...new Set(users)].join(', ')} in the database ${name} did not end`,
+    { hint: 'stop the programs that use the database, then run the restore again' },
+  );
 
 export async function allowConnections(session: SqlSession, name: string): Promise<void> {
   await session.query(`ALTER DATABASE ${quoteName(name)} WITH ALLOW_CONNECTIONS true`);
 }
 
+/** object_in_use */
+const inUse = '55006';
+
+export interface Swap {
+  readonly name: string;
+  readonly fresh: string;
+  readonly aside: string;
+}
+
 /**
- * Puts `fresh` into the place of `name` in one transaction; what was there is called `aside` from then on.
- * Nobody may be connected to either.
+ * Puts `fresh` into the place of `name` in one transaction, ending the sessions of `name`; what was there is called
+ * `aside` from then on, and has all that was committed. Renaming locks the name before it waits for sessions to end
+ * (`RenameDatabase`, `CountOtherDBBackends`), and who connects waits behind that lock: so nothing is written to
+ * `name` in between, and a transaction that is cut off leaves it open and as it was.
+ * Nobody may be connected to `fresh`.
+ * @param ending another session, as the first one waits.
+ * @throws LifeboatError `database-failed` where sessions do not end, `database-permission` where they may not be ended.
  */
-export async function swapDatabases(
+export async function swapDatabases(session: SqlSession, ending: SqlSession, swap: Swap): Promise<void> {
+  const deadline = performance.now() + releaseTimeoutMs;
+  for (;;) {
+    try {
+      return await swapOnce(session, ending, swap);
+    } catch (error) {
+      if (sqlStateOf(error) !== inUse) throw error;
+      if (performance.now() > deadline) throw notEnded(swap.name, await terminate(ending, swap.name));
+    }
+  }
+}
+
+async function swapOnce(
   session: SqlSession,
-  { name, fresh, aside }: { readonly name: string; readonly fresh: string; readonly aside: string },
+  ending: SqlSession,
+  { name, fresh, aside }: Swap,
 ): Promise<void> {
   await session.query('BEGIN');
   try {
-    await session.query(`ALTER DATABASE ${quoteName(name)} RENAME TO ${quoteName(aside)}`);
+    let waiting = true;
+    const renamed = session
+      .query(`ALTER DATABASE ${quoteName(name)} RENAME TO ${quoteName(aside)}`)
+      .finally(() => {
+        waiting = false;
+      });
+    renamed.catch(() => undefined); // told below, unless the sessions could not be ended
+    while (waiting) {
+      await terminate(ending, name);
+      await Promise.race([setTimeout(releasePollMs), renamed]);
+    }
+    await renamed;
     await session.query(`ALTER DATABASE ${quoteName(fresh)} RENAME TO ${quoteName(name)}`);
     await session.query('COMMIT');
   } catch (error) {
+    await session.cancel(); // does nothing unless it still waits
     // A connection that is lost has rolled back by itself.
     await session.query('ROLLBACK').catch(() => undefined);
     throw error;

@@ -23,6 +23,8 @@ export interface LogicalBackupOptions {
   readonly previous: LogicalManifest | null;
   /** `safety`: taken before a restore overwrites something, and never chosen for a restore by itself. */
   readonly purpose?: 'safety';
+  /** One of `databases` that is put aside, and the name that it had before and has in the snapshot. */
+  readonly recordedAs?: { readonly database: string; readonly name: string };
   readonly signal: AbortSignal;
 }
 

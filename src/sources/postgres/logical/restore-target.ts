@@ -101,20 +101,6 @@ export async function readExisting(session: SqlSession, name: string): Promise<E
   return { ...found, ...row };
 }
 
-/** What a restore calls the databases that it works with, until the end. */
-const temporaryTail = /_lifeboat_(?:new|old)_[0-9a-f]{8}$/;
-
-/** Whether a database is one that a restore made beside its target, or put aside. */
-export const isTemporaryName = (name: string): boolean => temporaryTail.test(name);
-
-/** Databases that restores left behind because they were killed, or still work with. */
-export async function listTemporaryDatabases(session: SqlSession): Promise<string[]> {
-  const rows = await session.query<{ name: string }>(
-    'select datname::text as name from pg_catalog.pg_database order by datname',
-  );
-  return rows.map(({ name }) => name).filter(isTemporaryName);
-}
-
 /** Which of these schemas and tables a database has. */
 export async function readObjects(
   settings: ConnectionSettings,

@@ -16,8 +16,8 @@ import { dumpPath } from './dump-path.ts';
 import { dumpGlobals, type Globals } from './globals.ts';
 import { holdToolEnvironment } from './held-environment.ts';
 import type { LogicalBackupOptions, LogicalSource } from './options.ts';
-import { isTemporaryName } from './restore-target.ts';
 import { sampleCompression } from './sample-rows.ts';
+import { isTemporaryName } from './temporary-names.ts';
 import { withSession } from './with-session.ts';
 
 /** Databases that belong to who runs the server; nobody else may connect to them. */
@@ -50,7 +50,11 @@ async function readGround(
   return {
     server,
     startTime: await serverTime(session),
-    databases: found.filter((each) => notOurs(each) === null),
+    databases: found
+      .filter((each) => notOurs(each) === null)
+      .map((each) =>
+        each.name === options.recordedAs?.database ? { ...each, name: options.recordedAs.name } : each,
+      ),
   };
 }
 
@@ -76,6 +80,8 @@ function bytesBefore(
 export function createLogicalSource(options: LogicalBackupOptions): LogicalSource {
   const { source, settings, signal } = options;
   let written: LogicalManifest | null = null;
+  const { recordedAs } = options;
+  const nameOnServer = (name: string): string => (name === recordedAs?.name ? recordedAs.database : name);
 
   async function* dumpOne(
     database: DatabaseFacts,
@@ -83,7 +89,7 @@ export function createLogicalSource(options: LogicalBackupOptions): LogicalSourc
   ): AsyncGenerator<SourceEntry, LogicalDatabase> {
     const format = options.jobs > 1 ? 'directory' : 'custom';
     const path = dumpPath(database.name, format);
-    const own = settings.with({ database: database.name });
+    const own = settings.with({ database: nameOnServer(database.name) });
     const dumpTime = await withSession(own, signal, serverTime);
     const chunkBytes = await chunkBytesOf(database, own);
     const held = await holdToolEnvironment(own);
