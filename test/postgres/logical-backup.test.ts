@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { LifeboatError } from '../../src/core/errors.ts';
 import { listSnapshots } from '../../src/repository/snapshots.ts';
+import { openSqlSession } from '../../src/sources/postgres/connection/session.ts';
+import { connectionSettings } from '../../src/sources/postgres/connection/settings.ts';
 import { wholeDatabase } from '../../src/sources/postgres/logical/options.ts';
 import { succeed, systemRestic } from '../programs.ts';
 import { type Cluster, createCluster, runAsServer } from './cluster.ts';
@@ -180,10 +182,22 @@ describe('a logical backup', { skip: missingServer('debian') }, () => {
     }
   });
 
+  /** Locks a table however long the machine takes until it is released. */
+  async function lockItem(): Promise<() => Promise<void>> {
+    const settings = await connectionSettings(cluster.urlOf({ database: 'shop' }), {
+      password: null,
+      env: {},
+    });
+    const session = await openSqlSession(settings);
+    await session.query('begin');
+    await session.query('lock table stock.item');
+    return () => session.close();
+  }
+
   test('makes no snapshot where pg_dump dies midway', async () => {
     const count = async (): Promise<number> => (await listSnapshots(await sandbox.open())).snapshots.length;
     const earlier = await count();
-    const locker = cluster.sql('begin; lock table stock.item; select pg_sleep(1); commit', 'shop');
+    const release = await lockItem();
     const killing = (async () => {
       for (;;) {
         const dumping = `select pid from pg_stat_activity where query like 'LOCK TABLE%' and wait_event_type = 'Lock'`;
@@ -196,18 +210,17 @@ describe('a logical backup', { skip: missingServer('debian') }, () => {
       isDumpFailure(/terminating connection[\s\S]*no snapshot was made/),
     );
     await killing;
-    await locker;
+    await release();
     assert.equal(await count(), earlier);
   });
 
   test('does not wait for ever for a table that is locked', async () => {
-    const locker = cluster.sql('begin; lock table stock.item; select pg_sleep(1); commit', 'shop');
-    await new Promise((done) => setTimeout(done, 300));
+    const release = await lockItem();
     await assert.rejects(
       sandbox.dump(cluster.urlOf({ database: 'shop' }), { lockWaitMs: 200 }),
       (error) => isDumpFailure(/LOCK TABLE/)(error) && /holds a table/.test((error as LifeboatError).hint),
     );
-    await locker;
+    await release();
   });
 
   test('of a database that is not there names those that are', async () => {
