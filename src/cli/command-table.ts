@@ -96,6 +96,10 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'write snapshots to a tape, a USB disk or a stream',
         load: async () => (await import('./commands/export.ts')).command,
       },
+      import: {
+        summary: 'bring exported snapshots into a repository',
+        load: async () => (await import('./commands/import.ts')).command,
+      },
       forget: {
         summary: 'remove snapshots by a policy',
         load: async () => (await import('./commands/forget.ts')).command,
@@ -111,6 +115,18 @@ export const commandGroups: readonly CommandGroup[] = [
       prune: {
         summary: 'delete data that no snapshot needs',
         load: async () => (await import('./commands/prune.ts')).command,
+      },
+      verify: {
+        summary: 'try whether a repository can be destroyed with the credentials of the job',
+        load: async () => (await import('./commands/verify.ts')).command,
+      },
+      hold: {
+        summary: 'keep snapshots until further notice, whatever the policies say',
+        load: async () => (await import('./commands/hold.ts')).command,
+      },
+      retain: {
+        summary: 'extend the protection of what snapshots need',
+        load: async () => (await import('./commands/retain.ts')).command,
       },
     },
   },

@@ -121,6 +121,7 @@ async function writeExport(
         bytes: plan.bytes,
         treeBytes: plan.treeBytes,
         journalObjects: plan.journal.length,
+        journalBytes: plan.journal.reduce((sum, { size }) => sum + size, 0),
       },
       totals,
       contents: sealContents(repository, { set, snapshots: plan.snapshots, totals }),

@@ -44,6 +44,7 @@ export interface ExportManifest {
     readonly bytes: number;
     readonly treeBytes: number;
     readonly journalObjects: number;
+    readonly journalBytes: number;
   };
   /** Only in the one at the end. */
   readonly totals: ExportTotals | null;
@@ -123,13 +124,13 @@ export function parseManifest(bytes: Uint8Array, subject: string): ExportManifes
   if (!Array.isArray(snapshots) || !snapshots.every((id) => typeof id === 'string' && isId(id)))
     throw refuse();
   if (!isHex(configSha256, 64) || typeof contents !== 'string' || !isFields(expected)) throw refuse();
-  const { packs, bytes: expectedBytes, treeBytes, journalObjects } = expected;
-  if (!isCount(packs) || !isCount(expectedBytes) || !isCount(treeBytes) || !isCount(journalObjects))
-    throw refuse();
+  const { packs, bytes: expectedBytes, treeBytes, journalObjects, journalBytes } = expected;
+  if (!isCount(packs) || !isCount(expectedBytes) || !isCount(treeBytes)) throw refuse();
+  if (!isCount(journalObjects) || !isCount(journalBytes)) throw refuse();
   return {
     ...{ set, created, program, recordBytes, volumeBytes, configSha256, contents },
     snapshots: snapshots as Id[],
-    expected: { packs, bytes: expectedBytes, treeBytes, journalObjects },
+    expected: { packs, bytes: expectedBytes, treeBytes, journalObjects, journalBytes },
     totals: totals === null ? null : parseTotals(totals, refuse),
   };
 }

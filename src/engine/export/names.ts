@@ -29,7 +29,8 @@ export type ExportedKind = (typeof fileKinds)[number];
 
 export type EntryName =
   | { readonly kind: 'manifest' }
-  | { readonly kind: 'volume-head' | 'volume-end'; readonly volume: number }
+  | { readonly kind: 'volume-head'; readonly volume: number }
+  | { readonly kind: 'volume-end'; readonly volume: number }
   | { readonly kind: 'config' }
   | { readonly kind: 'keys' | 'data' | 'index' | 'snapshots'; readonly id: Id }
   /** `hash`: the digits of its SHA-256 that the name has; null for what is replaced in its place. */

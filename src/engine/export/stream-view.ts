@@ -16,8 +16,9 @@ export interface Streamed {
 /** A repository whose new files go to an export, packs before index files. */
 export function streamView(source: Repository, add: Add): Streamed {
   let held: { key: string; parts: readonly Uint8Array[] }[] | null = [];
+  const { location, connections, load, size, list, localPath } = source.storage;
   const storage: Repository['storage'] = {
-    ...source.storage,
+    ...{ location, connections, load, size, list, localPath },
     create: () => Promise.resolve(),
     async save(key, parts) {
       if (key.startsWith('data/')) return add('data', key, parts);
