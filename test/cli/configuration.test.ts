@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -100,6 +102,15 @@ describe('the configuration file', () => {
     assert.equal(await succeeds(['snapshots', '--json'], options), '[]\n');
     assert.match(await fails(['snapshots'], { cwd: files }), /lifeboat\.yaml:1:\d+: this is not YAML/);
     rmSync(join(files, 'lifeboat.yaml'));
+  });
+
+  test('may be a pipe, which is read once however often it is asked for', async () => {
+    const path = join(folder, 'pipe');
+    execFileSync('mkfifo', [path]);
+    const loading = loadConfiguration(path, {});
+    await writeFile(path, 'version: 1\nrepositories: { only: { path: /r, password: env:P } }\n');
+    for (const configuration of [await loading, await loadConfiguration(path, {})])
+      assert.deepEqual(Object.keys(configuration.repositories), ['only']);
   });
 
   test('is found by absolute path', async () => {

@@ -1,10 +1,11 @@
 import { constants } from 'node:fs';
-import { access, readFile, stat } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
 import { decodeTextFile } from '../../core/text-file.ts';
 import type { Configuration } from '../../model/configuration.ts';
+import { readSmallFile } from '../../transport/small-file.ts';
 import type { Parsed } from './parse.ts';
 import { formatProblem } from './problems.ts';
 
@@ -45,6 +46,19 @@ function refuseForeign(path: string, owner: number): void {
   });
 }
 
+const bytesMax = 4 * 1024 * 1024;
+
+/** What was read of pipes, such as a shell's `<(command)`, which have it once. */
+const ofPipes = new Map<string, Buffer>();
+
+async function readOnce(path: string): Promise<Buffer> {
+  const before = ofPipes.get(path);
+  if (before) return before;
+  const { bytes, isRegular } = await readSmallFile(path, { bytesMax });
+  if (!isRegular) ofPipes.set(path, bytes);
+  return bytes;
+}
+
 /**
  * Reads and checks a file; what is wrong in it is in the result.
  *
@@ -53,8 +67,9 @@ function refuseForeign(path: string, owner: number): void {
 export async function readConfiguration(path: string, env: Environment): Promise<Parsed> {
   let bytes: Buffer;
   try {
-    bytes = await readFile(path);
+    bytes = await readOnce(path);
   } catch (error) {
+    if (error instanceof LifeboatError) throw error;
     const why = errnoOf(error) === 'ENOENT' ? 'does not exist' : `cannot be read: ${messageOf(error)}`;
     throw new LifeboatError('configuration-missing', `the configuration file ${path} ${why}`, {
       cause: error,

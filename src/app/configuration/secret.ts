@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { open } from 'node:fs/promises';
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
 import { decodeTextFile } from '../../core/text-file.ts';
 import type { SecretReference } from '../../model/configuration.ts';
+import { readSmallFile } from '../../transport/small-file.ts';
 
 /** Secrets by reference: `env:NAME`, `file:PATH`, `command:LINE`. Errors name the reference, never the value. */
 
@@ -66,18 +66,12 @@ function fromVariable(name: string, { env }: SecretSurroundings): string {
   throw missing(`env:${name}`, 'is not set', `set the environment variable ${name} for this process`);
 }
 
-async function fromFile(path: string, { warn }: SecretSurroundings): Promise<string> {
+async function fromFile(path: string, { warn, signal }: SecretSurroundings): Promise<string> {
   const reference = `file:${path}`;
   try {
-    const file = await open(path);
-    try {
-      const { mode } = await file.stat();
-      if ((mode & 0o004) !== 0) warn(`${path} holds a secret, and every user of this machine may read it`);
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(secretBytesMax + 1), 0);
-      return textOf(buffer.subarray(0, bytesRead), reference);
-    } finally {
-      await file.close();
-    }
+    const { bytes, mode } = await readSmallFile(path, { bytesMax: secretBytesMax, signal });
+    if ((mode & 0o004) !== 0) warn(`${path} holds a secret, and every user of this machine may read it`);
+    return textOf(bytes, reference);
   } catch (error) {
     if (error instanceof LifeboatError) throw error;
     const absent = errnoOf(error) === 'ENOENT';
