@@ -57,6 +57,7 @@ export function azureOpening(location: string, access: StorageAccess, pacers: Pa
     ...givenTls(access),
     stuckMs: access.stuckMs,
     userAgent: access.userAgent,
+    onRequest: access.onRequest ?? null,
     ...pacers,
   };
   return { settings, tries: { attemptsMax: given.retries, ceilingMs: given['retry-for'] } };

@@ -11,6 +11,7 @@ import { azureStorage } from '../storage/azure/azure.ts';
 import { withoutWrites } from '../storage/dry-run.ts';
 import { gcsStorage } from '../storage/gcs/gcs.ts';
 import { withAppendOnly } from '../storage/layers/append-only.ts';
+import { countRequest, newTraffic, withCounts } from '../storage/layers/count.ts';
 import { withLimits } from '../storage/layers/limit.ts';
 import { withPresence } from '../storage/layers/present.ts';
 import { type RetryOptions, withRetry } from '../storage/layers/retry.ts';
@@ -68,6 +69,9 @@ const drivers: Readonly<Record<string, Driver>> = {
   },
 };
 
+/** Their drivers name each request that is charged for. */
+const clouds: ReadonlySet<string> = new Set(['s3', 'azure', 'gs']);
+
 /** What looks like an unknown scheme is the name of a folder. */
 function driverOf(scheme: string): Driver {
   return (Object.hasOwn(drivers, scheme) ? drivers[scheme] : undefined) ?? drivers.local!;
@@ -106,10 +110,20 @@ export function storageAt(location: string, access: StorageAccess = plainAccess(
   }
   const driver = driverOf(schemeOf(location) ?? 'local');
   const { 'append-only': appendOnly, removable } = optionsOf('storage', storageOptionTable, access);
-  const tried = withTries(driver(location, access, pacersOf(access)), access);
+  const tried = withTries(counted(driver, location, access), access);
   const kept = removable && isLocal(location) ? withPresence(tried) : tried;
   const layered = access.layer ? access.layer(kept) : kept;
   return appendOnly ? withAppendOnly(layered) : layered;
+}
+
+/** Each try counts. Disks of this machine ask nobody for requests. */
+function counted(driver: Driver, location: string, access: StorageAccess): Opened {
+  const onRequest = (name: string): void => countRequest(traffic, name);
+  const opened = driver(location, { ...access, onRequest }, pacersOf(access));
+  const traffic = newTraffic(opened.storage.location);
+  if (isLocal(location)) return opened;
+  access.traffic.push(traffic);
+  return { ...opened, storage: withCounts(opened.storage, traffic, clouds.has(schemeOf(location)!)) };
 }
 
 function withTries({ storage, tries }: Opened, access: StorageAccess): Storage {

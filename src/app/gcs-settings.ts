@@ -49,6 +49,7 @@ export function gcsOpening(location: string, access: StorageAccess): GcsOpening 
     ...givenTls(access),
     stuckMs: access.stuckMs,
     userAgent: access.userAgent,
+    onRequest: access.onRequest ?? null,
   };
   return { settings, tries: { attemptsMax: given.retries, ceilingMs: given['retry-for'] } };
 }
@@ -69,12 +70,12 @@ function credentialsOf(
   { env, hide }: StorageAccess,
   isEmulator: boolean,
 ): GcsCredentials {
-  if (keyFile !== null) return { kind: 'default', keyFile };
+  if (keyFile !== null) return { kind: 'file', path: keyFile };
   const token = env.GOOGLE_ACCESS_TOKEN;
   if (token) {
     hide?.(token);
     return { kind: 'token', token };
   }
   if (isEmulator) return { kind: 'anonymous' };
-  return { kind: 'default', keyFile: env.GOOGLE_APPLICATION_CREDENTIALS || null };
+  return { kind: 'default' };
 }

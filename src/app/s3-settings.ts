@@ -74,6 +74,7 @@ export function s3Opening(location: string, access: StorageAccess, pacers: Pacer
     insecureTls: access.insecureTls,
     stuckMs: access.stuckMs,
     userAgent: access.userAgent,
+    onRequest: access.onRequest ?? null,
     ...pacers,
   };
   return { settings, tries: { attemptsMax: given.retries, ceilingMs: given['retry-for'] } };

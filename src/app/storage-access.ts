@@ -1,5 +1,6 @@
 import { LifeboatError, messageOf } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
+import type { Traffic } from '../storage/layers/count.ts';
 import type { Retrying } from '../storage/layers/retry.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { CacheSettings } from './local-cache.ts';
@@ -22,6 +23,10 @@ export interface StorageAccess {
   readonly userAgent: string;
   /** null: nothing is kept on this machine. */
   readonly cache: CacheSettings | null;
+  /** What each storage that is reached is asked for is counted here. */
+  readonly traffic: Traffic[];
+  /** Told of each request by its name in the provider's API, of drivers that send several for one operation. */
+  readonly onRequest?: (name: string) => void;
   /** Ends tries again; absent: nothing does. */
   readonly signal?: AbortSignal;
   readonly onRetry?: (retrying: Retrying) => void;
@@ -47,6 +52,7 @@ export function plainAccess(env: StorageAccess['env'] = process.env): StorageAcc
     stuckMs: 5 * 60_000,
     userAgent: 'lifeboat',
     cache: null,
+    traffic: [],
   };
 }
 

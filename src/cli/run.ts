@@ -11,6 +11,7 @@ import { parseArguments } from './parse-options.ts';
 import { asLifeboatError, reportError } from './report-error.ts';
 import type { OutputStream } from './terminal.ts';
 import { Output } from './terminal.ts';
+import { showTraffic } from './traffic.ts';
 
 /** What a run touches of the process it lives in. */
 export interface Surroundings {
@@ -59,6 +60,7 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
       stdin: surroundings.stdin,
       stderr,
     });
+    showTraffic(output);
     const lost = signal.reason === brokenPipe || signal.reason instanceof LifeboatError;
     if (lost || !command.runsUntilStopped) signal.throwIfAborted();
     return status;

@@ -2,6 +2,7 @@ import { type CacheSettings, defaultCacheFolder } from '../app/local-cache.ts';
 import type { StorageAccess } from '../app/storage-access.ts';
 import type { CommandContext } from './command.ts';
 import type { GlobalOptions } from './global-options.ts';
+import { trafficOf } from './traffic.ts';
 import { lifeboatVersion } from './version.ts';
 
 type Context = Pick<CommandContext, 'global' | 'env' | 'output' | 'signal'>;
@@ -49,6 +50,7 @@ function accessOf({ global, env, output, signal }: Context): StorageAccess {
     downloadBytesPerSecond: down ? down * kibibyte : null,
     stuckMs: global.stuckRequestTimeout,
     cache: cacheSettings(global, env),
+    traffic: trafficOf(output),
     userAgent: global.httpUserAgent ?? `lifeboat/${lifeboatVersion()}`,
     signal,
     hide: (secret) => output.hide(secret),

@@ -1,9 +1,10 @@
+import { defaultCacheFolder } from '../../app/local-cache.ts';
 import { LifeboatError } from '../../core/errors.ts';
 import {
-  defaultCacheFolder,
   isOldCache,
   type LocalCache,
   listCaches,
+  oldAfterDays,
   removeCache,
   sizeOfCache,
   unusedDays,
@@ -21,15 +22,17 @@ export const command = defineCommand({
   name: 'cache',
   usage: 'cache [OPTION]...',
   description: `
-    Lists the caches that restic keeps on this machine, in --cache-dir or the user's cache folder, and removes
-    old ones with --cleanup. Lifeboat itself keeps no cache for repositories on disks.`,
+    Lists what this machine keeps of repositories elsewhere (index, snapshots, trees), in --cache-dir or the user's
+    cache folder, and removes what was not used for long with --cleanup. A cache may be deleted at any time; the
+    next command fetches what it needs. Each is bounded by \`-o cache.size=SIZE\` (5G), and made by no command with
+    --no-cache. The caches of restic lie in the same way in another folder: --cache-dir ~/.cache/restic.`,
   opensRepository: false,
   options: {
     cleanup: flag({ help: 'remove caches that were not used for --max-age days' }),
     'max-age': valueOr({
       placeholder: 'DAYS',
-      help: 'a cache is old after so many days (30)',
-      fallback: 30,
+      help: `a cache is old after so many days (${oldAfterDays})`,
+      fallback: oldAfterDays,
       parse: parseWholeNumber(0, 36_500),
     }),
     'no-size': flag({ help: 'do not measure the caches' }),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
 import { isId } from '../../model/id.ts';
 
-/** One repository's cache in restic's cache folder (restic internal/backend/cache). */
+/** One repository's cache in a folder of caches, laid out as restic's (restic internal/backend/cache). */
 export interface LocalCache {
   /** The repository's ID, or the name of a temporary cache of `check`. */
   readonly name: string;
@@ -13,6 +13,8 @@ export interface LocalCache {
 
 const checkCachePrefix = 'restic-check-cache-';
 const msOfDay = 86_400_000;
+/** restic's default. */
+export const oldAfterDays = 30;
 
 /**
  * The caches in a folder, the longest unused first; none where there is no such folder.
@@ -70,12 +72,9 @@ function failure(action: string, path: string, error: unknown): LifeboatError {
   });
 }
 
-/** Where restic keeps its caches unless told otherwise; null where the environment does not say. */
-export function defaultCacheFolder(
-  env: Readonly<Record<string, string | undefined>>,
-  platform: NodeJS.Platform = process.platform,
-): string | null {
-  if (platform === 'darwin') return env.HOME ? join(env.HOME, 'Library', 'Caches', 'restic') : null;
-  if (env.XDG_CACHE_HOME) return join(env.XDG_CACHE_HOME, 'restic');
-  return env.HOME ? join(env.HOME, '.cache', 'restic') : null;
+/** Removes the caches that nobody used for so many days. @returns how many. @throws LifeboatError `storage-failed`. */
+export async function removeOldCaches(folder: string, maxAgeDays = oldAfterDays): Promise<number> {
+  const old = (await listCaches(folder)).filter((cache) => isOldCache(cache, maxAgeDays, Date.now()));
+  for (const cache of old) await removeCache(cache);
+  return old.length;
 }

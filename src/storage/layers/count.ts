@@ -1,53 +1,60 @@
 import type { Storage } from '../storage.ts';
 
-export type Operation = 'create' | 'save' | 'load' | 'size' | 'list' | 'remove';
-
-/** What was asked of a storage, with those that failed. */
-export interface StorageCounts {
-  readonly operations: Record<Operation, number>;
+/** What one storage was asked for: providers charge for requests by their kind, and for bytes that leave them. */
+export interface Traffic {
+  /** For messages; holds no secret. */
+  readonly location: string;
+  /** Requests by name, each try counted: the provider's name for it, such as `PutObject`, or the operation's. */
+  readonly requests: Map<string, number>;
   /** Content that was saved, and that was loaded. */
   bytesSaved: number;
   bytesLoaded: number;
 }
 
-export function newCounts(): StorageCounts {
-  return {
-    operations: { create: 0, save: 0, load: 0, size: 0, list: 0, remove: 0 },
-    bytesSaved: 0,
-    bytesLoaded: 0,
-  };
+export function newTraffic(location: string): Traffic {
+  return { location, requests: new Map(), bytesSaved: 0, bytesLoaded: 0 };
 }
 
-/** Counts into `counts`. Wrapped directly around a driver it counts each try; a listing counts once, however long. */
-export function withCounts(storage: Storage, counts: StorageCounts): Storage {
-  const { operations } = counts;
+export function countRequest({ requests }: Traffic, name: string): void {
+  requests.set(name, (requests.get(name) ?? 0) + 1);
+}
+
+/**
+ * Counts into `traffic`; goes directly around a driver, so that each try counts.
+ *
+ * @param tellsRequests the driver counts its requests itself: an operation may need several.
+ */
+export function withCounts(storage: Storage, traffic: Traffic, tellsRequests = false): Storage {
+  const count = (name: string): void => {
+    if (!tellsRequests) countRequest(traffic, name);
+  };
   return {
     ...storage,
     create: () => {
-      operations.create++;
+      count('create');
       return storage.create();
     },
     save: async (key, parts, facts) => {
-      operations.save++;
+      count('save');
       await storage.save(key, parts, facts);
-      counts.bytesSaved += parts.reduce((sum, { length }) => sum + length, 0);
+      traffic.bytesSaved += parts.reduce((sum, { length }) => sum + length, 0);
     },
     load: async (key, range) => {
-      operations.load++;
+      count('load');
       const bytes = await storage.load(key, range);
-      counts.bytesLoaded += bytes.length;
+      traffic.bytesLoaded += bytes.length;
       return bytes;
     },
     size: (key) => {
-      operations.size++;
+      count('size');
       return storage.size(key);
     },
     list: (prefix) => {
-      operations.list++;
+      count('list');
       return storage.list(prefix);
     },
     remove: (key) => {
-      operations.remove++;
+      count('remove');
       return storage.remove(key);
     },
   };
