@@ -22,6 +22,7 @@ import { compareFiles } from './compare-existing.ts';
 import { blobsOfFile, plainBytes } from './file-content.ts';
 import { jobsTogether } from './jobs-together.ts';
 import { isWhole, type PackJob, packJobs } from './pack-jobs.ts';
+import { createPackStretches } from './pack-stretches.ts';
 import type { RestoreCounts, RestoreRequest } from './request.ts';
 import type { PlannedEntry, PlannedFile, PlannedFolder, PlannedLink, RestoreWindow } from './window.ts';
 
@@ -55,6 +56,8 @@ export function createExecutor(context: ExecutorContext): Executor {
   const { storage } = repository;
   const written = new Set<number>();
   const failedPaths = new Set<ByteString>();
+  const isDistant = storage.localPath('data/x') === null;
+  const stretches = createPackStretches(storage, index.packId);
   let fatal: unknown = null;
   let lastWindow: Promise<void> = Promise.resolve();
 
@@ -167,9 +170,7 @@ export function createExecutor(context: ExecutorContext): Executor {
   async function sourceOf(job: PackJob): Promise<PackSource> {
     const key = keyOf('data', index.packId(job.pack));
     const path = storage.localPath(key);
-    if (path !== null) return { path };
-    const bytes = await storage.load(key, { offset: job.start, length: job.end - job.start });
-    return { bytes, offset: job.start };
+    return path === null ? stretches.sourceOf(job) : { path };
   }
 
   /** What a worker is told of a job; or, where its pack cannot be had, what comes of that. */
@@ -191,6 +192,7 @@ export function createExecutor(context: ExecutorContext): Executor {
     const outputs = parts.length === 0 ? [] : [...(await pool.run('restore', parts))];
     for (const [n, input] of inputs.entries())
       conclude(jobs[n]!, 'source' in input ? outputs.shift()! : input, damaged);
+    for (const job of jobs) stretches.release(job);
   }
 
   function conclude(
@@ -208,9 +210,15 @@ export function createExecutor(context: ExecutorContext): Executor {
     for (const file of job.files) if (--file.jobsLeft === 0 && !damaged.has(file)) fileDone(file);
   }
 
-  async function runJobs(jobs: readonly PackJob[], damaged: Map<PlannedFile, Error>): Promise<void> {
+  async function runJobs(
+    all: readonly PackJob[],
+    more: boolean,
+    damaged: Map<PlannedFile, Error>,
+  ): Promise<void> {
     const running = new Set<Promise<void>>();
-    for (const together of jobsTogether(jobs)) {
+    const inTurn = jobsTogether(all);
+    if (isDistant) stretches.expect(inTurn.flat(), more);
+    for (const together of inTurn) {
       while (running.size >= jobsPerWorker * pool.size) await Promise.race(running);
       if (fatal || signal.aborted) break;
       const work: Promise<void> = runTogether(together, damaged)
@@ -240,7 +248,7 @@ export function createExecutor(context: ExecutorContext): Executor {
     fileDone(file);
   }
 
-  async function restoreFiles(files: readonly PlannedFile[]): Promise<void> {
+  async function restoreFiles(files: readonly PlannedFile[], more: boolean): Promise<void> {
     await findUnchanged(files);
     stopIfNeeded();
     const toWrite: PlannedFile[] = [];
@@ -266,7 +274,7 @@ export function createExecutor(context: ExecutorContext): Executor {
     }
     stopIfNeeded();
     const damaged = new Map<PlannedFile, Error>();
-    await runJobs(jobs, damaged);
+    await runJobs(jobs, more, damaged);
     for (const [file, damage] of damaged) if (!file.failed) await rescue(file, damage);
   }
 
@@ -346,12 +354,12 @@ export function createExecutor(context: ExecutorContext): Executor {
   }
 
   async function runWindow(window: RestoreWindow, before: Promise<void>): Promise<void> {
-    await restoreFiles(window.files);
+    await restoreFiles(window.files, window.more);
     for (const entry of window.specials) makeSpecial(entry);
     // Links go to files, and folders are closed over files, of windows before.
     await before;
     stopIfNeeded();
-    await restoreFiles(makeLinks(window.links));
+    await restoreFiles(makeLinks(window.links), false);
     for (const path of window.removals) removeExtra(path);
     for (const folder of window.closed) closeFolder(folder);
     stopIfNeeded();

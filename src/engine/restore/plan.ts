@@ -14,8 +14,7 @@ import {
   type PlannedFile,
   type PlannedFolder,
   type RestoreWindow,
-  windowBlobsMax,
-  windowEntriesMax,
+  type WindowLimits,
 } from './window.ts';
 
 /** A folder on the way to the entry that the walk is at. */
@@ -60,6 +59,7 @@ export async function planRestore(
   index: BlobIndex,
   request: RestoreRequest,
   counts: RestoreCounts,
+  limits: WindowLimits,
   flush: (window: RestoreWindow) => Promise<void>,
 ): Promise<void> {
   const { events, overwrite, selection } = request;
@@ -200,8 +200,8 @@ export async function planRestore(
     }
   }
 
-  async function flushWindow(): Promise<void> {
-    const full = window;
+  async function flushWindow(more: boolean): Promise<void> {
+    const full = { ...window, more };
     window = emptyWindow();
     entriesInWindow = 0;
     blobsInWindow = 0;
@@ -209,7 +209,7 @@ export async function planRestore(
   }
 
   async function flushAnd(answer: 'skip' | undefined): Promise<'skip' | undefined> {
-    await flushWindow();
+    await flushWindow(true);
     return answer;
   }
 
@@ -243,7 +243,7 @@ export async function planRestore(
     {
       enter(location, node) {
         const answer = enter(location, node);
-        if (entriesInWindow < windowEntriesMax && blobsInWindow < windowBlobsMax) return answer;
+        if (entriesInWindow < limits.entries && blobsInWindow < limits.blobs) return answer;
         return flushAnd(answer);
       },
       leave: () => closeFrame(),
@@ -258,5 +258,5 @@ export async function planRestore(
     { signal: request.signal },
   );
   closeFrame();
-  await flushWindow();
+  await flushWindow(false);
 }

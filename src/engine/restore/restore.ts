@@ -8,6 +8,7 @@ import { makeTargetFolder } from '../../sources/files/restore-target.ts';
 import { createExecutor } from './execute.ts';
 import { planRestore } from './plan.ts';
 import type { RestoreCounts, RestoreRequest } from './request.ts';
+import { windowLimitsFor } from './window.ts';
 
 export interface RestoreReport {
   readonly counts: Readonly<RestoreCounts>;
@@ -58,7 +59,8 @@ export function startRestore(
       const reader = openBlobReader(repository, index);
       if (!request.dryRun) makeTargetFolder(request.target);
       const executor = createExecutor({ repository, index, reader, pool, request, counts });
-      await planRestore(reader, index, request, counts, executor.run);
+      const limits = windowLimitsFor(repository.storage);
+      await planRestore(reader, index, request, counts, limits, executor.run);
       await executor.finish();
       return { counts, written: executor.written, durationMs: performance.now() - startedMs };
     } catch (error) {

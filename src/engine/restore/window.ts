@@ -1,5 +1,6 @@
 import type { ByteString } from '../../core/bytestring.ts';
 import type { TreeNode } from '../../model/node.ts';
+import type { Repository } from '../../repository/repository.ts';
 import type { FileStat } from '../../sources/files/stat.ts';
 
 /**
@@ -64,12 +65,21 @@ export interface RestoreWindow {
   readonly removals: ByteString[];
   /** Folders with all below them planned, the deepest first; their metadata comes last. */
   readonly closed: PlannedFolder[];
+  /** Whether further windows follow. */
+  readonly more: boolean;
 }
 
-export function emptyWindow(): RestoreWindow {
+export function emptyWindow(): Omit<RestoreWindow, 'more'> {
   return { folders: [], files: [], specials: [], links: [], removals: [], closed: [] };
 }
 
-/** Entries and blobs of one window. */
-export const windowEntriesMax = 2 * 1024;
-export const windowBlobsMax = 32 * 1024;
+/** What fits into one window. */
+export interface WindowLimits {
+  readonly entries: number;
+  readonly blobs: number;
+}
+
+/** Of a distant storage packs are fetched as a whole, so that much of each should be of use to one window. */
+export function windowLimitsFor({ localPath }: Pick<Repository['storage'], 'localPath'>): WindowLimits {
+  return { entries: (localPath('data/x') === null ? 16 : 2) * 1024, blobs: 32 * 1024 };
+}
