@@ -27,6 +27,7 @@ import { locateRepository } from './configured.ts';
 import { excludeFilters } from './exclude-options.ts';
 import { passwordVariables } from './password.ts';
 import { progressIntervalMs } from './progress.ts';
+import { retainAfterBackup } from './retain-if-due.ts';
 import { withSessionLock } from './session.ts';
 
 /** A closed standard input is opened on /dev/null by Node. An empty snapshot of it would pass for a backup. */
@@ -195,6 +196,7 @@ export async function backUpPaths(
       );
     const report = await retryRaced(attempt, lists, streamed ? 1 : attemptsMax);
     printer.finish(report, given.dryRun, startedMs, facts);
+    if (!given.dryRun) await retainAfterBackup(context, repository);
     const missed = report.problems + named.length - targets.length;
     if (missed === 0) return 0;
     throw new LifeboatError(

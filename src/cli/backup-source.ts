@@ -24,6 +24,7 @@ import {
   secretSurroundings,
 } from './configured.ts';
 import { asLifeboatError, reportError } from './report-error.ts';
+import { retainAfterBackup } from './retain-if-due.ts';
 import { withSessionLock } from './session.ts';
 
 /** Sources of the configuration, each to its repositories one after the other. */
@@ -138,6 +139,7 @@ async function backUpDatabase(
   await withSessionLock({ ...context, global }, repository, 'shared', (signal) =>
     storeDatabase({ context: { ...context, signal }, configuration }, source, name, repository),
   );
+  if (!context.options.dryRun) await retainAfterBackup(context, repository);
 }
 
 /** Under a lock. @throws LifeboatError `pages-damaged` when the snapshot is stored, and all of `runBackup`. */

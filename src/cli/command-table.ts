@@ -26,6 +26,10 @@ export const commandGroups: readonly CommandGroup[] = [
   {
     title: 'Looking',
     members: {
+      status: {
+        summary: 'show how many copies exist, and whether the 3-2-1 rule holds',
+        load: async () => (await import('./commands/status.ts')).command,
+      },
       snapshots: {
         summary: 'list the snapshots',
         load: async () => (await import('./commands/snapshots.ts')).command,
@@ -89,7 +93,7 @@ export const commandGroups: readonly CommandGroup[] = [
         load: async () => (await import('./commands/repair-orphans.ts')).recoverCommand,
       },
       copy: {
-        summary: 'copy snapshots from another repository',
+        summary: 'copy snapshots and log to further repositories',
         load: async () => (await import('./commands/copy.ts')).command,
       },
       export: {

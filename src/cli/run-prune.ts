@@ -1,6 +1,7 @@
 import { LifeboatError, messageOf } from '../core/errors.ts';
-import { executePrune, type PruneEvents, type PruneStep } from '../engine/prune/execute.ts';
+import { executePrune, type PruneEvents, type PruneReport, type PruneStep } from '../engine/prune/execute.ts';
 import type { PruneOptions } from '../engine/prune/options.ts';
+import { summedUpLocks } from '../engine/prune/pack-locks.ts';
 import type { PrunePlan } from '../engine/prune/plan.ts';
 import { preparePrune } from '../engine/prune/prune.ts';
 import type { PruneStats } from '../engine/prune/stats.ts';
@@ -14,6 +15,7 @@ import { formatBytes, formatPercent } from './format.ts';
 import { type Counter, showCounter } from './progress.ts';
 import { runJournalExpiry } from './run-journal-expiry.ts';
 import type { Output } from './terminal.ts';
+import { runVaultUpkeep, tellLocked } from './vault-upkeep.ts';
 
 type Context = Pick<CommandContext, 'output' | 'env' | 'global'>;
 
@@ -36,7 +38,7 @@ export async function runPrune(context: Context, repository: Repository, run: Pr
 
   output.info('loading all snapshots...');
   let trees: Counter | undefined;
-  const { index, plan } = await preparePrune(
+  const { index, plan, locks } = await preparePrune(
     repository,
     options,
     ignore,
@@ -55,13 +57,16 @@ export async function runPrune(context: Context, repository: Repository, run: Pr
   else printStats(output, plan.stats);
   if (dryRun) {
     printPlan(output, plan, index);
+    tellLocked(output, summedUpLocks(plan.locked, locks));
     await runJournalExpiry(context, repository, run);
     return;
   }
   const progress = pruneProgress(output, env);
+  let report: PruneReport;
   try {
-    await executePrune(repository, index, plan, {
+    report = await executePrune(repository, index, plan, {
       signal,
+      locks,
       events: progress.events,
       compression: global.compression as Compression,
       ...(global.packBytes === undefined ? {} : { packBytes: global.packBytes }),
@@ -70,6 +75,8 @@ export async function runPrune(context: Context, repository: Repository, run: Pr
     progress.stop();
   }
   await runJournalExpiry(context, repository, run);
+  await runVaultUpkeep(context, repository, signal);
+  tellLocked(output, report.locked);
   output.info('done');
 }
 

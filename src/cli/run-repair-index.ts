@@ -1,3 +1,4 @@
+import { holdNewIndex } from '../engine/immutability/hold.ts';
 import { executeIndexRepair, type IndexRepairReport } from '../engine/repair/execute-index.ts';
 import { type IndexRepairPlan, prepareIndexRepair, type ReadReason } from '../engine/repair/plan-index.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -49,6 +50,7 @@ export async function repairIndex(
     signal,
     onPackRead: () => counter.add(1),
   }).finally(counter.stop);
+  await holdNewIndex(repository, signal);
   printReport(output, plan, report);
 }
 

@@ -86,6 +86,10 @@ export function heartbeatKey(stream: JournalStream): string {
   return `${streamPrefix(stream)}heartbeat`;
 }
 
+export function isHeartbeatKey(key: string): boolean {
+  return key.startsWith(`${root}/`) && key.split('/').length === 5 && key.endsWith('/heartbeat');
+}
+
 /** The stream of a listed object of `sourcePrefix`, or null for what belongs to none. */
 export function streamOfKey(key: string): string | null {
   const parts = key.split('/');

@@ -1,10 +1,11 @@
-import { hasCode, type LifeboatError } from '../core/errors.ts';
+import { hasCode, LifeboatError } from '../core/errors.ts';
 import type { Id } from '../model/id.ts';
 import type { Snapshot, StoredSnapshot } from '../model/snapshot.ts';
 import { encodeSnapshot, parseSnapshot } from '../model/snapshot-codec.ts';
 import { compareTimes } from '../model/time.ts';
 import type { FirstLists } from './first-lists.ts';
 import { keyOf } from './layout.ts';
+import { protectionOf } from './protection.ts';
 import { listFiles, type Repository } from './repository.ts';
 
 const readersMax = 8;
@@ -53,6 +54,18 @@ export function saveSnapshot(repository: Repository, snapshot: Snapshot): Promis
   return repository.files.save('snapshots', encodeSnapshot(snapshot));
 }
 
-export function removeSnapshot(repository: Repository, id: Id): Promise<void> {
-  return repository.storage.remove(keyOf('snapshots', id));
+/**
+ * To be asked before a snapshot is removed, or replaced by another.
+ * @throws LifeboatError `snapshot-held` for one under a legal hold.
+ */
+export async function refuseIfHeld({ storage }: Repository, id: Id): Promise<void> {
+  const protection = await protectionOf(storage, keyOf('snapshots', id));
+  if (protection?.legalHold)
+    throw new LifeboatError('snapshot-held', `snapshot ${id} is held, so it cannot be removed`);
+}
+
+/** @throws LifeboatError `snapshot-held`. */
+export async function removeSnapshot(repository: Repository, id: Id): Promise<void> {
+  await refuseIfHeld(repository, id);
+  await repository.storage.remove(keyOf('snapshots', id));
 }

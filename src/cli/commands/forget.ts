@@ -12,6 +12,7 @@ import type { Repository } from '../../repository/repository.ts';
 import { warmThreads } from '../../repository/workers/threads.ts';
 import { coldSettings } from '../bucket-session.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
+import { plural } from '../format.ts';
 import { keepOptions, policyOf } from '../keep-options.ts';
 import { flag, texts, valueOr } from '../options.ts';
 import { showCounter } from '../progress.ts';
@@ -95,7 +96,10 @@ export const command = defineCommand({
         plan = planForget(snapshots, request);
         if (!output.json) for (const group of plan.groups) printGroup(context, group, options.compact);
       }
-      const ids = plan.remove.map(({ id }) => id);
+      const held = await heldSnapshots(repository, plan, args.length > 0, signal);
+      if (held.size > 0)
+        output.info(`${plural(held.size, 'snapshot')} held until released: kept whatever the policy says`);
+      const ids = plan.remove.map(({ id }) => id).filter((id) => !held.has(id));
       const failed = ids.length === 0 ? 0 : await remove(context, repository, ids, dryRun, signal);
       if (output.json && plan.groups.length > 0) output.line(`[${plan.groups.map(groupJson).join(',')}]`);
       if (failed > 0) {
@@ -124,6 +128,23 @@ export const command = defineCommand({
 });
 
 type Context = Pick<CommandContext, 'output' | 'env'>;
+
+/**
+ * Which of the snapshots that would go are held: those stay, where a policy chose them.
+ * @throws LifeboatError `snapshot-held` where somebody has named one of them.
+ */
+async function heldSnapshots(
+  { storage }: Repository,
+  plan: ForgetPlan,
+  named: boolean,
+  signal: AbortSignal,
+): Promise<ReadonlySet<Id>> {
+  if (!storage.vault || plan.remove.length === 0) return new Set();
+  const { heldAmong, refuseHeld } = await import('../../engine/immutability/hold.ts');
+  const ids = plan.remove.map(({ id }) => id);
+  if (named) await refuseHeld(storage, ids, signal);
+  return named ? new Set() : heldAmong(storage, ids, signal);
+}
 
 /** Returns how many could not be removed. */
 async function remove(

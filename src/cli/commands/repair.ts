@@ -18,6 +18,10 @@ export const command = defineFamily({
       summary: 'take what is lost out of snapshots, so that the rest can be used',
       load: async () => (await import('./repair-snapshots.ts')).command,
     },
+    undelete: {
+      summary: 'bring back what was deleted or overwritten in a bucket that keeps versions',
+      load: async () => (await import('./repair-undelete.ts')).command,
+    },
     orphans: {
       summary: 'make a snapshot of folders that no snapshot refers to any more',
       load: async () => (await import('./repair-orphans.ts')).command,

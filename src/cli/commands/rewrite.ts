@@ -15,7 +15,7 @@ import { openBlobReader } from '../../repository/blob-reader.ts';
 import { type BlobStore, openBlobStore } from '../../repository/blob-store.ts';
 import { loadIndex } from '../../repository/index/blob-index.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { removeSnapshot, saveSnapshot } from '../../repository/snapshots.ts';
+import { refuseIfHeld, removeSnapshot, saveSnapshot } from '../../repository/snapshots.ts';
 import type { Compression } from '../../repository/workers/protocol.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { describeSnapshot, goTime } from '../describe-snapshot.ts';
@@ -181,6 +181,7 @@ async function replace(
   }
   if (request.time !== null) output.info(`setting time to ${goTime(request.time)}`);
   if (request.host !== null) output.info(`setting host to ${request.host}`);
+  if (forget) await refuseIfHeld(repository, old.id);
   const id = await saveSnapshot(repository, made);
   if (output.json) output.jsonLine({ message_type: 'changed', old_snapshot_id: old.id, new_snapshot_id: id });
   output.info(`saved new snapshot ${shortId(id)}`);

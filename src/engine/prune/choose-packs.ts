@@ -18,7 +18,13 @@ export function smallBelowBytes(sizes: readonly number[], { smallPackBytes }: Pr
   return Math.floor((Math.max(packBytesMin, sorted[Math.floor((sizes.length * 3) / 100)]!) * 4) / 5);
 }
 
-/** Sorts the packs in storage into those to repack and those to delete; the rest stays. Adds to `stats`. */
+/** By pack number. */
+export interface ChoiceLocks {
+  isLocked(pack: number): boolean;
+  isHeld(pack: number): boolean;
+}
+
+/** Sorts the packs in storage into those to repack, those to delete, and those to delete when they no longer are locked; the rest stays. Adds to `stats`. */
 export function choosePacks(
   packs: readonly number[],
   usage: PackUsage,
@@ -26,7 +32,8 @@ export function choosePacks(
   smallBelow: number,
   options: PruneOptions,
   { blobs, bytes, packfiles }: PruneStats,
-): { repack: number[]; remove: number[] } {
+  { isLocked, isHeld }: ChoiceLocks,
+): { repack: number[]; remove: number[]; locked: number[] } {
   const { usedBlobs, unusedBlobs, usedBytes, unusedBytes, kinds, uncompressed } = usage;
   const sizeOf = (pack: number): number => usedBytes[pack]! + unusedBytes[pack]!;
   const isPureData = (pack: number): boolean => kinds[pack] === packData;
@@ -34,6 +41,8 @@ export function choosePacks(
     version >= 2 && uncompressed[pack] === 1 && (kinds[pack] === packTree || options.repackUncompressed);
 
   const remove: number[] = [];
+  const locked: number[] = [];
+  let lockedBytes = 0;
   const candidates: number[] = [];
   const small: number[] = [];
   for (const pack of packs) {
@@ -43,7 +52,11 @@ export function choosePacks(
     if (uncompressed[pack] === 1) bytes.uncompressed += sizeOf(pack);
 
     const whole = unusedBlobs[pack] === 0 && kinds[pack] !== (packData | packTree) && !mustCompress(pack);
-    if (usedBlobs[pack] === 0) {
+    if (usedBlobs[pack] === 0 && isLocked(pack)) {
+      locked.push(pack);
+      lockedBytes += unusedBytes[pack]!;
+      packfiles.keep++;
+    } else if (usedBlobs[pack] === 0) {
       remove.push(pack);
       blobs.remove += unusedBlobs[pack]!;
       bytes.remove += unusedBytes[pack]!;
@@ -63,11 +76,14 @@ export function choosePacks(
   const repack: number[] = [];
   const maxUnusedAfter = options.maxUnusedBytes(bytes.used);
   for (const pack of candidates) {
-    const unusedLeft = bytes.duplicate + bytes.unused - bytes.remove - bytes.repack_remove;
+    // What is locked goes by itself in time.
+    const unusedLeft = bytes.duplicate + bytes.unused - bytes.remove - bytes.repack_remove - lockedBytes;
     const limitReached = bytes.repack + sizeOf(pack) >= options.maxRepackBytes;
     const wanted =
       !isPureData(pack) || mustCompress(pack) || unusedLeft >= maxUnusedAfter || sizeOf(pack) < smallBelow;
-    if (limitReached || !wanted) {
+    const tooUsed =
+      !mustCompress(pack) && sizeOf(pack) >= smallBelow && unusedPart(pack) < (options.repackUnusedMin ?? 0);
+    if (limitReached || !wanted || tooUsed || isHeld(pack)) {
       packfiles.keep++;
       continue;
     }
@@ -81,5 +97,5 @@ export function choosePacks(
   packfiles.repack = repack.length;
   packfiles.remove = remove.length;
   if (version < 2) bytes.uncompressed = 0;
-  return { repack, remove };
+  return { repack, remove, locked };
 }

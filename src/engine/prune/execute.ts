@@ -4,10 +4,10 @@ import type { Id } from '../../model/id.ts';
 import { openBlobStore } from '../../repository/blob-store.ts';
 import type { BlobIndex } from '../../repository/index/blob-index.ts';
 import { planIndexRewrite, rewriteIndex } from '../../repository/index/rewrite.ts';
-import { keyOf } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Compression } from '../../repository/workers/protocol.ts';
 import { transferBlobs } from '../transfer/transfer-blobs.ts';
+import { type LockedPacks, type PackLocks, packLocks, summedUpLocks } from './pack-locks.ts';
 import type { PrunePlan } from './plan.ts';
 
 export type PruneStep = 'unreferenced' | 'repack' | 'index' | 'remove';
@@ -25,6 +25,8 @@ export interface PruneSettings {
   readonly events?: PruneEvents;
   readonly packBytes?: number;
   readonly compression?: Compression;
+  /** As the plan was made with; absent: nothing is locked. */
+  readonly locks?: PackLocks;
 }
 
 export interface PruneReport {
@@ -32,6 +34,8 @@ export interface PruneReport {
   readonly packsRemoved: number;
   /** Packs that should be gone and could not be deleted. */
   readonly leftOver: readonly Id[];
+  /** Packs that nothing needs and that stay until their time has come, with those of the plan. */
+  readonly locked: LockedPacks;
 }
 
 /** What was begun longer ago and is not finished was killed. */
@@ -47,9 +51,10 @@ export async function executePrune(
   repository: Repository,
   index: BlobIndex,
   plan: PrunePlan,
-  { signal, events = {}, packBytes, compression }: PruneSettings = {},
+  { signal, events = {}, packBytes, compression, locks = packLocks(repository.storage) }: PruneSettings = {},
 ): Promise<PruneReport> {
   const leftOver: Id[] = [];
+  const locked = new Map(plan.locked.map((file) => [file.id, file]));
   let packsRemoved = 0;
   const removePacks = async (step: PruneStep, packs: readonly Id[]): Promise<void> => {
     if (packs.length === 0) return;
@@ -58,8 +63,12 @@ export async function executePrune(
     const { storage } = repository;
     const removeOne = async (id: Id): Promise<void> => {
       try {
-        await storage.remove(keyOf('data', id));
-        packsRemoved++;
+        // Its time may have come since the plan was made.
+        if (!locks.isLocked(id)) {
+          await locks.remove(id);
+          locked.delete(id);
+          packsRemoved++;
+        }
       } catch (error) {
         // A pack too many is no damage, so the others go on.
         leftOver.push(id);
@@ -118,5 +127,10 @@ export async function executePrune(
   await removePacks('remove', obsolete.map(index.packId));
   // No other process writes now, but journals need no lock: what a living one began today stays.
   await repository.storage.sweep?.(unfinishedAgeMs).catch(() => undefined); // takes room, and does no harm
-  return { packsRepacked: plan.repack.length, packsRemoved, leftOver };
+  return {
+    packsRepacked: plan.repack.length,
+    packsRemoved,
+    leftOver,
+    locked: summedUpLocks([...locked.values()], locks),
+  };
 }

@@ -10,6 +10,11 @@ export interface PruneOptions {
   readonly repackUncompressed: boolean;
   /** Packs below this size are small, in bytes; 0: judged by the sizes of the packs that there are. */
   readonly smallPackBytes: number;
+  /**
+   * Packs with a smaller part that is unused (0 to 1) are not repacked; default: 0. Where packs cannot be removed before
+   * their time, each that is repacked takes room twice until then.
+   */
+  readonly repackUnusedMin?: number;
 }
 
 /** Unused bytes so that they are at most this part (0 to below 1) of what remains. */

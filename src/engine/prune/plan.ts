@@ -5,6 +5,7 @@ import { createEntrySet, type EntrySet } from '../../repository/index/entry-set.
 import type { ListedFile } from '../../repository/repository.ts';
 import { choosePacks, smallBelowBytes } from './choose-packs.ts';
 import type { PruneOptions } from './options.ts';
+import type { PackLocks } from './pack-locks.ts';
 import { measurePacks } from './pack-usage.ts';
 import { emptyStats, type PruneStats, sumUp } from './stats.ts';
 
@@ -20,6 +21,11 @@ export interface PrunePlan {
   readonly remove: readonly number[];
   /** Packs that the index names and that are gone, without anything in use in them. */
   readonly forget: readonly number[];
+  /**
+   * Packs that nothing will need and that cannot be deleted before their time. Those without anything in use stay in
+   * the index; those that are repacked do not, and the prune after their time finds them unreferenced.
+   */
+  readonly locked: readonly ListedFile[];
   readonly stats: PruneStats;
 }
 
@@ -30,7 +36,11 @@ export interface PruneState {
   /** All packs in the storage. */
   readonly packs: readonly ListedFile[];
   readonly version: 1 | 2;
+  /** What is known of packs that cannot be deleted; absent: all can. */
+  readonly locks?: Pick<PackLocks, 'isLocked' | 'isHeld'>;
 }
+
+const noLocks = { isLocked: () => false, isHeld: () => false };
 
 /**
  * Decides which packs stay, are repacked or go, as restic does (internal/repository/prune.go). Changes nothing.
@@ -38,17 +48,22 @@ export interface PruneState {
  * the index says.
  */
 export function planPrune(state: PruneState, options: PruneOptions): PrunePlan {
-  const { index, packs, version } = state;
+  const { index, packs, version, locks = noLocks } = state;
   const stats = emptyStats();
   const usage = measurePacks(index, state.used, stats);
   const { usedBlobs, unusedBlobs, usedBytes, unusedBytes } = usage;
   const sizeOf = (pack: number): number => usedBytes[pack]! + unusedBytes[pack]!;
 
   const unreferenced: Id[] = [];
+  const lockedFiles: ListedFile[] = [];
   const stored: number[] = [];
   const present = new Uint8Array(index.packCount());
   for (const { id, size } of packs) {
     const pack = index.knownPackNumber(id);
+    if (pack === null && locks.isLocked(id)) {
+      lockedFiles.push({ id, size });
+      continue;
+    }
     if (pack === null) {
       unreferenced.push(id);
       stats.bytes.unreferenced += size;
@@ -86,7 +101,14 @@ export function planPrune(state: PruneState, options: PruneOptions): PrunePlan {
   }
 
   const smallBelow = smallBelowBytes(stored.map(sizeOf), options);
-  const { repack, remove } = choosePacks(stored, usage, version, smallBelow, options, stats);
+  const { repack, remove, locked } = choosePacks(stored, usage, version, smallBelow, options, stats, {
+    isLocked: (pack) => locks.isLocked(index.packId(pack)),
+    isHeld: (pack) => locks.isHeld(index.packId(pack)),
+  });
+  for (const pack of [...locked, ...repack]) {
+    const id = index.packId(pack);
+    if (locks.isLocked(id)) lockedFiles.push({ id, size: sizeOf(pack) });
+  }
   stats.packfiles.unreferenced = unreferenced.length;
   sumUp(stats);
   return {
@@ -95,6 +117,7 @@ export function planPrune(state: PruneState, options: PruneOptions): PrunePlan {
     transfer: blobsToTransfer(state, repack, [...remove, ...forget]),
     remove,
     forget,
+    locked: lockedFiles,
     stats,
   };
 }

@@ -6,12 +6,17 @@ import { listFiles, type Repository } from '../../repository/repository.ts';
 import { listSnapshots } from '../../repository/snapshots.ts';
 import { openPool } from '../../repository/workers/pool.ts';
 import type { PruneOptions } from './options.ts';
+import { type PackLocks, packLocks } from './pack-locks.ts';
 import { type PrunePlan, planPrune } from './plan.ts';
 import { findUsedBlobs } from './used-blobs.ts';
+
+/** A pack that cannot be removed yet is repacked when this part of it is unused: then room is won in the end. */
+const halfUnused = 0.5;
 
 export interface PreparedPrune {
   readonly index: BlobIndex;
   readonly plan: PrunePlan;
+  readonly locks: PackLocks;
 }
 
 export interface PreparationEvents {
@@ -29,11 +34,14 @@ export interface PreparationEvents {
  */
 export async function preparePrune(
   repository: Repository,
-  options: PruneOptions,
+  given: PruneOptions,
   ignore: ReadonlySet<Id> = new Set(),
   events: PreparationEvents = {},
   signal?: AbortSignal,
 ): Promise<PreparedPrune> {
+  // Where packs stay for long anyway, repacking must be worth more.
+  const isVault = repository.storage.vault?.policy ?? false;
+  const options = isVault ? { ...given, repackUnusedMin: halfUnused } : given;
   const { snapshots } = await listSnapshots(repository);
   const wanted = snapshots.filter(({ id }) => !ignore.has(id));
   events.onSnapshots?.(wanted.length);
@@ -46,10 +54,19 @@ export async function preparePrune(
     });
     const packs = await listFiles(repository.storage, 'data');
     const { version } = repository.config;
-    return { index, plan: planPrune({ index, used, packs, version }, options) };
+    const locks = packLocks(repository.storage);
+    const state = { index, used, packs, version, locks };
+    let plan = planPrune(state, options);
+    // With what is locked left out another choice may follow, of packs that were not asked about yet.
+    while (await locks.look(candidatesOf(plan, index), signal)) plan = planPrune(state, options);
+    return { index, plan, locks };
   } finally {
     await pool.close();
   }
+}
+
+function candidatesOf({ unreferenced, remove, repack }: PrunePlan, { packId }: BlobIndex): Id[] {
+  return [...unreferenced, ...remove.map(packId), ...repack.map(packId)];
 }
 
 function treeOf({ id, tree }: StoredSnapshot): Id {

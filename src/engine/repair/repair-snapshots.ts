@@ -10,7 +10,7 @@ import { openBlobStore } from '../../repository/blob-store.ts';
 import { sealOverheadBytes } from '../../repository/crypto.ts';
 import type { BlobIndex } from '../../repository/index/blob-index.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { removeSnapshot, saveSnapshot } from '../../repository/snapshots.ts';
+import { refuseIfHeld, removeSnapshot, saveSnapshot } from '../../repository/snapshots.ts';
 import { createTreeRewriter, type TreeSaver } from '../rewrite/rewrite-tree.ts';
 
 /** One thing that is repaired in a snapshot. */
@@ -210,6 +210,7 @@ export async function executeSnapshotRepair(
   const done: RepairedSnapshot[] = [];
   for (const { snapshot, tree } of plan.snapshots) {
     signal?.throwIfAborted();
+    if (forget) await refuseIfHeld(repository, snapshot.id);
     const saved = tree === null ? null : await saveSnapshot(repository, repaired(snapshot, tree, forget));
     if (forget) await removeSnapshot(repository, snapshot.id);
     done.push({ old: snapshot.id, new: saved, oldRemoved: forget });

@@ -1,7 +1,7 @@
 import type { Id } from '../../model/id.ts';
 import type { Snapshot, StoredSnapshot } from '../../model/snapshot.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { removeSnapshot, saveSnapshot } from '../../repository/snapshots.ts';
+import { refuseIfHeld, removeSnapshot, saveSnapshot } from '../../repository/snapshots.ts';
 
 export interface TagChange {
   /** Takes the place of all tags; null leaves them. An empty list takes all away. */
@@ -27,6 +27,7 @@ export function changeTags({ id, ...snapshot }: StoredSnapshot, change: TagChang
 
 /** Saves the new snapshot, then deletes the old one: at no moment there is none. Returns the new ID. */
 export async function replaceSnapshot(repository: Repository, old: Id, snapshot: Snapshot): Promise<Id> {
+  await refuseIfHeld(repository, old);
   const id = await saveSnapshot(repository, snapshot);
   await removeSnapshot(repository, old);
   return id;

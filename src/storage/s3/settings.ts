@@ -1,7 +1,8 @@
 import type { ImmutabilityPolicy } from '../../model/configuration.ts';
 import type { Retention } from '../../model/retention.ts';
+import { classFor } from '../class-rule.ts';
 import type { Pacer } from '../pacer.ts';
-import { isTransient } from '../transient.ts';
+import { isCanary, isTransient } from '../transient.ts';
 import type { S3Place } from './location.ts';
 
 /** Classes whose objects must be brought back before they can be read, so only packs of file content go there. */
@@ -73,18 +74,13 @@ export const s3Defaults = {
   onRequest: null,
 } as const satisfies Partial<S3Settings>;
 
-/**
- * The class to store a key in, or null for the bucket's default. What a command reads each time stays at hand
- * whatever the class, and locks live for minutes, for which the colder classes charge months.
- */
+/** The class to store a key in, or null for the bucket's default. */
 export function storageClassFor(
   key: string,
   holdsTrees: boolean,
   storageClass: string | null,
 ): string | null {
-  if (storageClass === null || key.startsWith('locks/')) return null;
-  const isContent = key.startsWith('data/') && !holdsTrees;
-  return archiveClasses.has(storageClass) && !isContent ? null : storageClass;
+  return classFor(key, holdsTrees, storageClass, (name) => archiveClasses.has(name));
 }
 
 /** Object Lock of what is saved under a key now; null for none. What comes and goes must be able to go. */
@@ -93,5 +89,7 @@ export function retentionFor(
   policy: ImmutabilityPolicy | null,
   nowMs: number,
 ): Retention | null {
-  return policy === null || isTransient(key) ? null : { mode: policy.mode, untilMs: nowMs + policy.forMs };
+  return policy === null || isTransient(key) || isCanary(key)
+    ? null
+    : { mode: policy.mode, untilMs: nowMs + policy.forMs };
 }
