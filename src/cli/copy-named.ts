@@ -23,6 +23,7 @@ import { type CopyPlaces, copyPlaces } from './copy-places.ts';
 import { type CopyPrinter, createCopyPrinter } from './copy-printer.ts';
 import { rememberPlaces } from './remember-places.ts';
 import { asLifeboatError, reportError } from './report-error.ts';
+import { retainIfDue } from './retain-if-due.ts';
 import { snapshotFilterOf } from './snapshot-options.ts';
 import { storageAccess } from './storage-access.ts';
 
@@ -60,7 +61,7 @@ export async function copyNamed(context: CopyContext): Promise<number> {
   const run: Run = { context, configuration, places, printer, failures: [] };
   try {
     await copyRoutesOf(run, routes);
-    if (!options.dryRun) await rememberPlaces(context, configuration, places.opened());
+    if (!options.dryRun) await finish(run, targets);
   } finally {
     printer.stop();
     await places.close();
@@ -74,6 +75,24 @@ export async function copyNamed(context: CopyContext): Promise<number> {
     'copy-incomplete',
     `not everything was copied: ${run.failures.length} failed, as said above`,
   );
+}
+
+/** What targets that keep what they get for a time need besides, and what is remembered of all. */
+async function finish(
+  { context, configuration, places, failures }: Run,
+  targets: ReadonlySet<string>,
+): Promise<void> {
+  for (const { name, repository, signal } of places.opened()) {
+    if (!targets.has(name)) continue;
+    try {
+      await retainIfDue(context, repository, signal);
+    } catch (thrown) {
+      const error = asLifeboatError(thrown, context.signal);
+      if (context.signal.aborted) throw error;
+      failures.push(named(name, error));
+    }
+  }
+  await rememberPlaces(context, configuration, places.opened());
 }
 
 async function copyRoutesOf(run: Run, routes: readonly CopyRoute[]): Promise<void> {

@@ -72,8 +72,16 @@ describe('the rule of copies', () => {
         'set `immutability` of a bucket with Object Lock, or copy to a `removable` disk and take it away',
       'no-errors': 'make a copy first',
     });
+    assert.deepEqual(broken(local, { ...offsite, snapshots: 0 }), {
+      copies: 'lifeboat copy --to offsite',
+      kinds: 'lifeboat copy --to offsite',
+      elsewhere: 'lifeboat copy --to offsite',
+      untouchable:
+        'set `immutability` of a bucket with Object Lock, or copy to a `removable` disk and take it away',
+    });
     assert.equal(broken({ ...local, snapshots: 0 }).copies, 'lifeboat backup --source db');
     assert.equal(broken(local, { ...offsite, snapshots: 0 }).copies, 'lifeboat copy --to offsite');
+    assert.equal(broken(local, { ...offsite, state: 'missing' }).copies, 'lifeboat -r offsite init');
     assert.equal(broken(local, { ...offsite, state: 'unreachable' }).copies, 'make offsite reachable again');
     assert.match(
       broken(local, { ...usb, snapshots: 0 }).copies!,
@@ -122,7 +130,7 @@ describe('the rule of copies', () => {
     by: fc.constantFrom('backup', 'copy'),
     kind: fc.constantFrom('path', 'removable', 's3'),
     site: fc.constantFrom('here', 'there', 'far'),
-    state: fc.constantFrom('there', 'absent', 'unreachable'),
+    state: fc.constantFrom('there', 'absent', 'missing', 'unreachable'),
     snapshots: fc.nat(2),
     newest: fc.constant(null),
     journalUntil: fc.constant(null),

@@ -23,8 +23,11 @@ export interface HeldCopy {
   /** `path`, `removable`, `s3`, `sftp`, `rest`, … */
   readonly kind: string;
   readonly site: string;
-  /** `absent`: a medium that is taken away just now; then, and where it is `unreachable`, the rest is what was last seen. */
-  readonly state: 'there' | 'absent' | 'unreachable';
+  /**
+   * `absent`: a medium that is taken away just now; `missing`: the storage answers, and has no repository. But for
+   * `there` the rest is what was last seen.
+   */
+  readonly state: 'there' | 'absent' | 'missing' | 'unreachable';
   readonly snapshots: number;
   /** RFC 3339, or null. */
   readonly newest: string | null;
@@ -58,7 +61,7 @@ export interface CopiesVerdict {
 
 /** A copy counts while there is a snapshot in it; one out of reach is not known to be, unless it was taken away. */
 export function counts({ state, snapshots }: HeldCopy): boolean {
-  return snapshots > 0 && state !== 'unreachable';
+  return snapshots > 0 && (state === 'there' || state === 'absent');
 }
 
 /** @param here the site of this machine, where the data is. */
@@ -68,8 +71,8 @@ export function judgeCopies(source: string, held: readonly HeldCopy[], here: str
   const sites = [...new Set([here, ...counted.map(({ site }) => site)])];
   const rules = [
     copiesRule(source, held, counted),
-    kindsRule(kinds),
-    elsewhereRule(held, sites, here),
+    kindsRule(source, held, kinds),
+    elsewhereRule(source, held, sites, here),
     untouchableRule(counted),
     errorsRule(counted),
   ];
@@ -89,45 +92,63 @@ function verdict(rule: RuleName, holds: boolean, found: string, next: string): R
   return { rule, holds, found, next: holds ? null : next };
 }
 
+/** What brings a copy to one of the repositories that do not count yet and would do, or null where none would. */
+function fillStep(
+  source: string,
+  held: readonly HeldCopy[],
+  wouldDo: (copy: HeldCopy) => boolean,
+): string | null {
+  const open = held.filter((copy) => !counts(copy) && wouldDo(copy));
+  const first = (state: HeldCopy['state']): HeldCopy | undefined => open.find((copy) => copy.state === state);
+  const empty = first('there');
+  if (empty)
+    return empty.by === 'backup'
+      ? `lifeboat backup --source ${source}`
+      : `lifeboat copy --to ${empty.repository}`;
+  const missing = first('missing');
+  if (missing) return `lifeboat -r ${missing.repository} init`;
+  const lost = first('unreachable');
+  if (lost) return `make ${lost.repository} reachable again`;
+  const unseen = first('absent');
+  return unseen ? `mount ${unseen.repository}, then: lifeboat copy --to ${unseen.repository}` : null;
+}
+
 function copiesRule(source: string, held: readonly HeldCopy[], counted: readonly HeldCopy[]): RuleVerdict {
   const found =
     counted.length === 0
       ? 'there is no copy of the data'
       : `the data and ${plural(counted.length, 'copy').replace('copys', 'copies')} of it`;
-  const empty = held.find((copy) => copy.state === 'there' && copy.snapshots === 0);
-  const lost = held.find(({ state }) => state === 'unreachable');
-  const unseen = held.find((copy) => copy.state === 'absent' && copy.snapshots === 0);
-  const next = empty
-    ? empty.by === 'backup'
-      ? `lifeboat backup --source ${source}`
-      : `lifeboat copy --to ${empty.repository}`
-    : lost
-      ? `make ${lost.repository} reachable again`
-      : unseen
-        ? `mount ${unseen.repository}, then: lifeboat copy --to ${unseen.repository}`
-        : 'add a repository to `copies` of `protect`, then: lifeboat copy';
+  const next =
+    fillStep(source, held, () => true) ?? 'add a repository to `copies` of `protect`, then: lifeboat copy';
   return verdict('copies', counted.length >= 2, found, next);
 }
 
-function kindsRule(kinds: readonly string[]): RuleVerdict {
+function kindsRule(source: string, held: readonly HeldCopy[], kinds: readonly string[]): RuleVerdict {
   return verdict(
     'kinds',
     kinds.length >= 2,
     `${plural(kinds.length, 'kind')} of storage: ${kinds.join(', ')}`,
-    'keep a copy on something else than a disk of this machine: a bucket, another server or a disk to take away',
+    fillStep(source, held, ({ kind }) => !kinds.includes(kind)) ??
+      'keep a copy on something else than a disk of this machine: a bucket, another server or a disk to take away',
   );
 }
 
-function elsewhereRule(held: readonly HeldCopy[], sites: readonly string[], here: string): RuleVerdict {
+function elsewhereRule(
+  source: string,
+  held: readonly HeldCopy[],
+  sites: readonly string[],
+  here: string,
+): RuleVerdict {
   const others = sites.filter((site) => site !== here);
   const removable = held.find(({ kind, site }) => kind === 'removable' && site === here);
   return verdict(
     'elsewhere',
     others.length > 0,
     others.length > 0 ? `elsewhere: ${others.join(', ')}` : `all of it is in one place: ${here}`,
-    removable
-      ? `keep ${removable.repository} elsewhere, and say where with its \`site\``
-      : 'keep a copy elsewhere; where a disk here is that of another place, say so with its `site`',
+    fillStep(source, held, ({ site }) => site !== here) ??
+      (removable
+        ? `keep ${removable.repository} elsewhere, and say where with its \`site\``
+        : 'keep a copy elsewhere; where a disk here is that of another place, say so with its `site`'),
   );
 }
 

@@ -12,6 +12,7 @@ import { defineCommand } from '../command.ts';
 import { formatBytes, plural } from '../format.ts';
 import { flag, value } from '../options.ts';
 import type { Progress } from '../progress.ts';
+import { rememberCheck } from '../remember-check.ts';
 import { openSession } from '../session.ts';
 import { snapshotFilterOf, snapshotFilterOptions } from '../snapshot-options.ts';
 import { withoutCache } from '../storage-access.ts';
@@ -72,6 +73,7 @@ export const command = defineCommand({
       : checkUnderLock(context, repository, printer.events, check)
     ).finally(printer.stop);
     printer.finish(report);
+    await rememberCheck(context, repository, report, readData, select !== undefined);
     if (report.errors > 0) throw checkFailure(report);
     return 0;
   },

@@ -1,9 +1,10 @@
+import { hasCode } from '../../core/errors.ts';
 import type { JournalPlace } from '../../journal/envelope.ts';
 import type { KnownSource } from '../../model/known-repository.ts';
 import { postgresTags, tagValue } from '../../model/postgres-manifest.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import { compareTimes } from '../../model/time.ts';
-import { storedEnds } from '../journal/stored-ends.ts';
+import { type StoredEnd, storedEnds } from '../journal/stored-ends.ts';
 
 /** A source as it is named, and whether its log is kept. */
 export interface ScannedSource {
@@ -28,7 +29,7 @@ export function newestOf(snapshots: readonly StoredSnapshot[], source: string): 
 /**
  * What a repository holds of each source: counted by tags of its snapshots and names of the journal's pieces, of which
  * the newest of each stream is read.
- * @throws LifeboatError `journal-damaged`, and errors of the storage.
+ * @throws LifeboatError errors of the storage.
  */
 export async function scanSources(
   snapshots: readonly StoredSnapshot[],
@@ -37,7 +38,7 @@ export async function scanSources(
 ): Promise<Record<string, KnownSource>> {
   const found: Record<string, KnownSource> = {};
   for (const { name, journaled } of sources) {
-    const ends = journaled ? await storedEnds(journal, name) : [];
+    const ends = journaled ? await readableEnds(journal, name) : [];
     const untilMs = Math.max(...ends.map(({ newestMs }) => newestMs ?? Number.NEGATIVE_INFINITY));
     found[name] = {
       snapshots: snapshots.filter((each) => isOfSource(each, name)).length,
@@ -46,4 +47,14 @@ export async function scanSources(
     };
   }
   return found;
+}
+
+/** Where the newest piece is damaged nobody knows until when the log reaches. */
+async function readableEnds(journal: JournalPlace, source: string): Promise<StoredEnd[]> {
+  try {
+    return await storedEnds(journal, source);
+  } catch (error) {
+    if (!hasCode(error, 'journal-damaged')) throw error;
+    return [];
+  }
 }
