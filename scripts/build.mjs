@@ -77,9 +77,9 @@ async function bundlePrograms(version) {
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: 'none',
-    // Dependencies in CommonJS ask for Node's own modules with require, and where they are.
+    // Dependencies in CommonJS ask for Node's own modules with require, and where they are; some declare these themselves.
     banner: {
-      js: "import{createRequire as requireFor}from'node:module';const require=requireFor(import.meta.url),__dirname=import.meta.dirname,__filename=import.meta.filename;",
+      js: "import{createRequire as requireFor}from'node:module';var require=requireFor(import.meta.url),__dirname=import.meta.dirname,__filename=import.meta.filename;",
     },
     logLevel: 'warning',
     // ssh2 asks for native modules of its own and does without them.

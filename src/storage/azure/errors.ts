@@ -95,13 +95,25 @@ function isRefusedForClock(error: unknown, nowMs: number): boolean {
 }
 
 function codeOf(error: unknown): ErrorCode {
-  const known = codeByAzure[azureCodeOf(error)];
+  const known = codeByWords(error) ?? codeByAzure[azureCodeOf(error)];
   if (known) return known;
   if (identityErrors.test(String((error as AzureError).name))) return 'storage-credentials';
   const errno = errnoOf(error);
   if (tls.test(errno)) return 'storage-tls';
-  if (unreachable.test(errno)) return 'storage-unreachable';
+  if (unreachable.test(errno) || isBrokenOff(error)) return 'storage-unreachable';
   return codeByStatus[statusOf(error)] ?? 'storage-failed';
+}
+
+/** The SDK's way to say that a connection ended in the middle of an answer: nobody here aborts anything. */
+const isBrokenOff = (error: unknown): boolean => (error as AzureError).name === 'AbortError';
+
+/** Of answers whose code alone does not tell. */
+function codeByWords(error: unknown): ErrorCode | null {
+  const { message } = (error ?? {}) as AzureError;
+  if (typeof message !== 'string') return null;
+  // The SDK gives no token to servers without TLS.
+  if (message.startsWith('Bearer token authentication is not permitted')) return 'storage-settings';
+  return message.startsWith('Server failed to authenticate') ? 'storage-credentials' : null;
 }
 
 const spoken: Readonly<Record<string, string>> = {
@@ -126,7 +138,7 @@ const withoutSignature = (text: string): string => text.replace(/([?&]sig=)[^&\s
 /** What the server or the system said, in one line. */
 function explanation(error: unknown): string {
   const code = azureCodeOf(error);
-  const words = spoken[code] ?? spoken[errnoOf(error)];
+  const words = isBrokenOff(error) ? 'the connection was closed' : (spoken[code] ?? spoken[errnoOf(error)]);
   const { message, details } = error as AzureError;
   const detail = details?.authenticationErrorDetail;
   // Expired signatures and the like: nothing else tells.

@@ -12,8 +12,10 @@ export const isForContent = (given: GcsClass): boolean => given === 'COLDLINE' |
 export type GcsCredentials =
   /** An access token that somebody else renews. */
   | { readonly kind: 'token'; readonly token: string }
-  /** As Google's library finds them: a file (null: the usual places), then the machine. */
-  | { readonly kind: 'default'; readonly keyFile: string | null }
+  /** A key of a service account, or a login of a user, as `gcloud` writes them. */
+  | { readonly kind: 'file'; readonly path: string }
+  /** As Google's library finds them: GOOGLE_APPLICATION_CREDENTIALS, the login of `gcloud`, the machine. */
+  | { readonly kind: 'default' }
   /** For emulators, and for buckets that everybody may read. */
   | { readonly kind: 'anonymous' };
 
