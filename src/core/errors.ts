@@ -101,6 +101,7 @@ export const errorRegistry = {
     'give --password-file FILE or --password-command CMD, or set LIFEBOAT_PASSWORD',
   ),
   'storage-missing-file': kind(1, false, 'the file is not in the repository; run `lifeboat check`'),
+  'storage-exists': kind(1, false, 'another process was at it at the same time; look at what is there now'),
   'storage-full': kind(
     1,
     true,

@@ -4,7 +4,7 @@ import type { Storage } from '../storage/storage.ts';
 import { encodeConfig, newConfig, parseConfig, type RepositoryConfig } from './config.ts';
 import { createSealer, type MasterKey, type Sealer } from './crypto.ts';
 import { addKey, generateMasterKey, openKey } from './keys.ts';
-import { configKey, type FileKind, idOfKey } from './layout.ts';
+import { configKey, type FileKind, idOfKey, keyOf } from './layout.ts';
 import { openConfig, type UnpackedFiles, unpackedFiles } from './unpacked.ts';
 
 /** An opened repository: the password was right and the config was read. Its index is not loaded. */
@@ -81,7 +81,16 @@ export async function createRepository(
   const files = unpackedFiles(storage, sealer, () => config.version);
   const keyId = await addKey(storage, master, password);
   // The config comes last: a repository exists once it can be opened.
-  await files.saveConfig(encodeConfig(config));
+  try {
+    await files.saveFirstConfig(encodeConfig(config));
+  } catch (error) {
+    if (!hasCode(error, 'storage-exists')) throw error;
+    await storage.remove(keyOf('keys', keyId));
+    throw new LifeboatError(
+      'repository-exists',
+      `another process has just made a repository at ${storage.location}`,
+    );
+  }
   return { storage, config, master, keyId, sealer, files };
 }
 

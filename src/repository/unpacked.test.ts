@@ -49,7 +49,7 @@ describe('a file of one document', () => {
     const sizeOf = async (id: Id): Promise<number> => (await storage.size(keyOf('index', id)))!;
     assert.ok((await sizeOf(await on(storage, 2).save('index', document))) < 1000);
     assert.equal(await sizeOf(await on(storage, 1).save('index', document)), document.length + 32);
-    await on(storage).saveConfig(document);
+    await on(storage).saveFirstConfig(document);
     assert.equal(await storage.size('config'), document.length + 32);
     assert.deepEqual(Buffer.from(openConfig(sealer, await storage.load('config'))), document);
   });

@@ -1,4 +1,4 @@
-import { LifeboatError, messageOf } from '../core/errors.ts';
+import { hasCode, LifeboatError, messageOf } from '../core/errors.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import { type Compressor, createCompressor, createDecompressor } from '../kernels/zstd.ts';
 import { frameContentBytes } from '../kernels/zstd-frame.ts';
@@ -76,7 +76,8 @@ export interface UnpackedFiles {
   /** @throws LifeboatError `repository-damaged` where hash, tag or encoding is wrong; storage errors as they are. */
   load(kind: Exclude<FileKind, 'data' | 'keys'>, id: Id): Promise<Uint8Array>;
   save(kind: Exclude<FileKind, 'data' | 'keys'>, document: Uint8Array): Promise<Id>;
-  saveConfig(document: Uint8Array): Promise<void>;
+  /** @throws LifeboatError `storage-exists` where another process made a repository meanwhile, if the storage can tell. */
+  saveFirstConfig(document: Uint8Array): Promise<void>;
 }
 
 function openDocument(sealer: Sealer, name: string, stored: Uint8Array): Uint8Array {
@@ -123,8 +124,15 @@ export function unpackedFiles(storage: Storage, sealer: Sealer, version: () => 1
       await storage.save(keyOf(kind, id), [sealed], { sha256: id });
       return id;
     },
-    async saveConfig(document) {
-      await storage.save(configKey, [sealer.seal(document)]);
+    async saveFirstConfig(document) {
+      const sealed = sealer.seal(document);
+      try {
+        await storage.save(configKey, [sealed], { isFirst: true });
+      } catch (error) {
+        if (!hasCode(error, 'storage-exists')) throw error;
+        // It may be this very one, whose answer was lost.
+        if (!(await storage.load(configKey)).equals(sealed)) throw error;
+      }
     },
   };
 }

@@ -9,6 +9,8 @@ export interface ContentFacts {
   readonly sha256?: string;
   /** A pack of trees, which most commands read, unlike packs of file content. */
   readonly holdsTrees?: boolean;
+  /** Refuse with `storage-exists` where the key is taken. A storage that cannot do both in one step replaces what is there. */
+  readonly isFirst?: boolean;
   /** In place of what the storage gives what is saved. Only for storages with a `vault`. */
   readonly retention?: Retention;
 }
@@ -22,7 +24,8 @@ export interface ByteRange {
  * Where bytes rest: a flat namespace of immutable objects named by slash-separated keys
  * (`config`, `keys/<id>`, `data/ab/<id>`, `lifeboat/…`). Keys are ASCII, never absolute and never hold `..`.
  *
- * Every method rejects with a LifeboatError: `storage-missing-file` for an absent object (permanent),
+ * Every method rejects with a LifeboatError: `storage-missing-file` for an absent object (permanent), `storage-exists`
+ * for one that was not to be there,
  * `storage-full`, `storage-denied` (permanent), `storage-failed` (retryable); storages elsewhere also
  * `storage-unreachable`, `storage-throttled` (retryable), `storage-credentials`, `storage-bucket-missing`,
  * `storage-clock-skew`, `storage-tls`, `storage-settings` and `storage-archived` (permanent).

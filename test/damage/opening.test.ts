@@ -78,7 +78,8 @@ describe('opening', () => {
   test('a repository of a newer version says so', async () => {
     const storage = memoryStorage();
     const { files } = await createCheapRepository(storage);
-    await files.saveConfig(
+    await storage.remove('config');
+    await files.saveFirstConfig(
       Buffer.from(`{"version":3,"id":"${'ab'.repeat(32)}","chunker_polynomial":"3da3358b4dc173"}`),
     );
     await assertRefused(storage, 'repository-version', 1, /has format version 3/);

@@ -10,6 +10,8 @@ export interface StoragePlace {
   connect(): Storage;
   /** Leaves behind what a save of this key leaves that was killed before its object was visible. */
   leaveUnfinished?(key: string): Promise<void>;
+  /** It refuses a first save where the key is taken, instead of replacing what is there. */
+  readonly refusesSecond?: true;
   close(): Promise<void>;
 }
 
@@ -71,6 +73,22 @@ export function testStorage(name: string, makePlace: () => Promise<StoragePlace>
         assert.equal(await place.connect().size(keyOf(n)), content.length);
         assert.equal((await listed('data/')).get(keyOf(n)), content.length);
       }
+    });
+
+    const testFirst = place.refusesSecond ? test : () => undefined;
+    testFirst('lets one of many save first', async () => {
+      const contents = Array.from({ length: 8 }, (_, n) => Buffer.from(`of client ${n}`));
+      const saves = await Promise.allSettled(
+        contents.map((content) => place.connect().save('lifeboat/first', [content], { isFirst: true })),
+      );
+      const winners = contents.filter((_, n) => saves[n]!.status === 'fulfilled');
+      assert.equal(winners.length, 1);
+      for (const save of saves)
+        if (save.status === 'rejected')
+          assert.ok(hasCode(save.reason, 'storage-exists', 'storage-failed'), String(save.reason));
+      assert.ok((await storage.load('lifeboat/first')).equals(winners[0]!));
+      const again = storage.save('lifeboat/first', [Buffer.from('x')], { isFirst: true });
+      await assert.rejects(again, (error) => hasCode(error, 'storage-exists'));
     });
 
     test('saves what the buffer held at the call and has no use for it afterwards', async () => {

@@ -25,6 +25,7 @@ testStorage('local', async () => {
   const root = join(parent, 'to be', 'created');
   return {
     connect: () => localStorage(root),
+    refusesSecond: true,
     async leaveUnfinished(key) {
       const path = join(root, key);
       await mkdir(dirname(path), { recursive: true });

@@ -19,6 +19,7 @@ if (gateway)
     await makeBucket(gateway, bucket);
     return {
       connect: () => connectTo(gateway, path),
+      refusesSecond: true,
       leaveUnfinished: (key) => unfinishedUpload(gateway, bucket, `some/prefix/${key}`),
       close: async () => {},
     };

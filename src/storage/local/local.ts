@@ -3,7 +3,7 @@ import { constants, promises as fs } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type ErrorCode, errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
 import { checkKey, checkPrefix } from '../key.ts';
-import type { Storage } from '../storage.ts';
+import type { ContentFacts, Storage } from '../storage.ts';
 
 const temporaryMark = '-tmp-';
 
@@ -16,6 +16,7 @@ const codeByErrno: Record<string, ErrorCode> = {
   EACCES: 'storage-denied',
   EPERM: 'storage-denied',
   EROFS: 'storage-denied',
+  EEXIST: 'storage-exists',
 };
 
 function failure(action: string, path: string, error: unknown): LifeboatError {
@@ -74,6 +75,21 @@ async function writeDurably(path: string, parts: readonly Uint8Array[], mode: nu
   }
 }
 
+/** File systems that know no hard links say one of these; there a look has to do. */
+const noLinks: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+
+/** As a rename that replaces nothing. @throws with EEXIST where there is something. */
+async function placeFirst(temporary: string, path: string): Promise<void> {
+  try {
+    await fs.link(temporary, path);
+    await fs.rm(temporary);
+  } catch (error) {
+    if (!noLinks.has(errnoOf(error))) throw error;
+    await (await fs.open(path, 'wx')).close();
+    await fs.rename(temporary, path);
+  }
+}
+
 /** A folder of a local (or mounted) file system. Same durability steps as restic's local backend. */
 export function localStorage(root: string): Storage {
   /** 0400 in a private repository, 0440 where the repository's config is readable by its group. */
@@ -102,7 +118,7 @@ export function localStorage(root: string): Storage {
     return making;
   }
 
-  async function save(key: string, parts: readonly Uint8Array[]): Promise<void> {
+  async function save(key: string, parts: readonly Uint8Array[], facts: ContentFacts = {}): Promise<void> {
     const path = pathOf(key);
     const temporary = `${path}${temporaryMark}${randomBytes(6).toString('hex')}`;
     const finalMode = await fileMode();
@@ -115,7 +131,7 @@ export function localStorage(root: string): Storage {
         await writeDurably(temporary, parts, 0o600);
       }
       await fs.chmod(temporary, finalMode);
-      await fs.rename(temporary, path);
+      await (facts.isFirst ? placeFirst(temporary, path) : fs.rename(temporary, path));
       await syncDirectory(dirname(path));
       await Promise.all(folders.values());
     } catch (error) {

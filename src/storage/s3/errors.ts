@@ -9,6 +9,9 @@ const codeByS3: Readonly<Record<string, ErrorCode>> = {
   NoSuchKey: 'storage-missing-file',
   NotFound: 'storage-missing-file',
   NoSuchVersion: 'storage-missing-file',
+  PreconditionFailed: 'storage-exists',
+  // Two conditional writes at once: the other may yet fail.
+  ConditionalRequestConflict: 'storage-failed',
   NoSuchBucket: 'storage-bucket-missing',
   AccessDenied: 'storage-denied',
   AllAccessDisabled: 'storage-denied',
@@ -65,6 +68,7 @@ const codeByStatus: Readonly<Record<number, ErrorCode>> = {
   403: 'storage-denied',
   404: 'storage-missing-file',
   405: 'storage-denied',
+  412: 'storage-exists',
   429: 'storage-throttled',
   501: 'storage-settings',
   503: 'storage-throttled',

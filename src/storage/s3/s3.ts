@@ -106,13 +106,14 @@ export function s3Storage(settings: S3Settings): Storage {
       const hash = facts.sha256 ?? createHash('sha256').update(body).digest('hex');
       const Body = settings.upload ? pacedBody(body, settings.upload) : body;
       noteHash(Body, hash);
+      const condition = facts.isFirst ? { IfNoneMatch: '*' } : {};
       const content = {
         Body,
         ContentLength: body.length,
         ChecksumSHA256: Buffer.from(hash, 'hex').toString('base64'),
       };
       await connection.send((client, sdk) =>
-        client.send(new sdk.PutObjectCommand({ ...place, ...properties, ...content })),
+        client.send(new sdk.PutObjectCommand({ ...place, ...properties, ...content, ...condition })),
       );
     });
   }
