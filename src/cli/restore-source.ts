@@ -1,6 +1,7 @@
 import { LifeboatError, messageOf } from '../core/errors.ts';
 import {
   type Configuration,
+  holdersOfSource,
   repositoriesOfSource,
   type SourceConfiguration,
 } from '../model/configuration.ts';
@@ -34,7 +35,8 @@ export async function sourceToRestore(
 }
 
 /**
- * Repositories that keep the source, or the one named with -r. Where one of several cannot be opened, the others serve.
+ * Repositories that keep the source, or the one named with -r. Where one of several cannot be opened, the others serve,
+ * and where none can, the first that can of those that are filled by copying.
  * @throws LifeboatError of the first where none can be opened.
  */
 export async function openRepositoriesOf(
@@ -43,14 +45,16 @@ export async function openRepositoriesOf(
 ): Promise<NamedRepository[]> {
   const { repository: given } = context.global;
   const named = given !== undefined && Object.hasOwn(configuration.repositories, given) ? given : null;
-  const names = named === null ? repositoriesOfSource(configuration, source.name) : [named];
-  if (names.length === 0)
+  const kept = named === null ? repositoriesOfSource(configuration, source.name) : [named];
+  const names = named === null ? holdersOfSource(configuration, source.name) : kept;
+  if (kept.length === 0)
     throw new LifeboatError('usage', `no repository keeps ${source.name}`, {
       hint: `name ${source.name} below \`protect\` in ${configuration.path}`,
     });
   const open: NamedRepository[] = [];
   let failure: unknown = null;
-  for (const name of names) {
+  for (const [n, name] of names.entries()) {
+    if (n >= kept.length && open.length > 0) break;
     try {
       open.push({ name, repository: await openConfigured(context, configuration, name) });
     } catch (error) {
