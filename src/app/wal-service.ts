@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hasCode, LifeboatError } from '../core/errors.ts';
+import { hasCode, LifeboatError, messageOf } from '../core/errors.ts';
 import { journalPlaces } from '../engine/journal/journal-places.ts';
 import { readSystemIdentifier } from '../engine/journal/push/archive-file.ts';
 import { type LocalServer, serveLocally } from '../engine/journal/push/hand-over.ts';
+import { beatForArchive } from '../engine/journal/push/quiet.ts';
 import { makeRunFolder, socketPath } from '../engine/journal/push/run-folder.ts';
 import { type PushService, startPushService } from '../engine/journal/push/service.ts';
 import { createArchiveStore } from '../engine/journal/push/store.ts';
@@ -49,6 +50,8 @@ export interface WalStatus {
   readonly dataDirectory: string | null;
   /** null with `way: push`. */
   readonly receiver: ReceiverStatus | null;
+  /** Archived files that could not be stored so far: the first of them. */
+  readonly refused: readonly { readonly name: string; readonly reason: string }[];
 }
 
 /** Where the process of a source answers. */
@@ -57,6 +60,7 @@ export function walServiceSocket(folder: string, configPath: string, source: str
 }
 
 const retryMs = 5000;
+const refusedShownMax = 10;
 
 /**
  * Runs until the signal of `secrets` aborts.
@@ -87,6 +91,14 @@ export async function runWalService(options: WalServiceOptions): Promise<void> {
       : null;
   let dataDirectory: string | null = null;
   let threads: ArchiveThreads | null = null;
+  let beating: Promise<void> = Promise.resolve();
+  /** Files that PostgreSQL could not be relieved of, and why. */
+  const refused = new Map<string, string>();
+  const told: WalSink = (event) => {
+    if (event.kind === 'file-refused') refused.set(event.name, messageOf(event.error));
+    else if (event.kind === 'file-archived') for (const name of [event.name, 'pg_wal']) refused.delete(name);
+    sink(event);
+  };
   const status = (): WalStatus => ({
     way: journal.way,
     source: source.name,
@@ -94,6 +106,7 @@ export async function runWalService(options: WalServiceOptions): Promise<void> {
     startedAt,
     dataDirectory,
     receiver: receiver?.status() ?? null,
+    refused: [...refused].slice(0, refusedShownMax).map(([name, reason]) => ({ name, reason })),
   });
 
   async function takeOverFiles(found: LocalCluster): Promise<PushService> {
@@ -122,9 +135,13 @@ export async function runWalService(options: WalServiceOptions): Promise<void> {
       // What the receiver brings need not be read a second time; PostgreSQL may ask for it all the same.
       lookAhead: journal.way === 'push',
       filesAtOnce: threads?.size ?? 1,
-      sink,
+      sink: told,
     });
     dataDirectory = found.dataDirectory;
+    if (journal.way === 'push') {
+      const stream = { source: source.name, stream: systemIdentifier };
+      beating = beatForArchive({ settings, dataDirectory, places, stream, signal: until, sink });
+    }
     return service;
   }
 
@@ -156,6 +173,8 @@ export async function runWalService(options: WalServiceOptions): Promise<void> {
       }
     }
   } finally {
+    ended.abort();
+    await beating;
     await (push as PushService | null)?.close();
     await (threads as ArchiveThreads | null)?.close();
     await server?.close();

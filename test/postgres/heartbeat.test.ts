@@ -4,17 +4,20 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LifeboatError } from '../../src/core/errors.ts';
+import { beatForArchive } from '../../src/engine/journal/push/quiet.ts';
 import { storedEnds } from '../../src/engine/journal/stored-ends.ts';
 import { readHoldings } from '../../src/engine/recover/cluster-log.ts';
 import { createLogReader } from '../../src/engine/recover/log-reader.ts';
 import { timedWindows } from '../../src/engine/recover/windows.ts';
 import { loadHeartbeat, saveHeartbeat } from '../../src/journal/heartbeat.ts';
+import { parseLsn } from '../../src/model/wal.ts';
 import { createSealer } from '../../src/repository/crypto.ts';
 import { createEnvelopeCodec } from '../../src/repository/envelope-codec.ts';
 import { generateMasterKey } from '../../src/repository/keys.ts';
+import { connectionSettings } from '../../src/sources/postgres/connection/settings.ts';
 import { eventually, journalConfiguration, startReceiver } from './journal-site.ts';
 import { missingServer } from './programs.ts';
-import { createRecoverySite, type RecoverySite, siteSource } from './recovery-site.ts';
+import { createRecoverySite, type RecoverySite, segmentBytes, siteSource } from './recovery-site.ts';
 
 const heartbeat = { everyMs: 100, settleMs: 50 };
 
@@ -146,5 +149,58 @@ describe('the log of a server that does nothing', { skip: missingServer('debian'
     assert.equal(await newestMs(), before);
     await receiver.stop();
     assert.ok((await newestMs()) > before);
+  });
+});
+
+describe('the archive of a server that does nothing', { skip: missingServer('debian') }, () => {
+  test('is whole until now once its last segment is stored, and not while a file waits or one commits', async (t) => {
+    const site = await createRecoverySite({ settings: { archive_command: `'/bin/true'` } });
+    t.after(() => site.destroy());
+    const { cluster } = site;
+    const journals = site.places.map(({ journal }) => journal);
+    const stream = await cluster.sql('select system_identifier from pg_control_system()');
+    const of = { source: siteSource, stream };
+    const settings = await connectionSettings(cluster.url, { password: null, env: {} });
+    const stop = new AbortController();
+    const beating = beatForArchive({
+      settings,
+      dataDirectory: cluster.data,
+      places: journals,
+      stream: of,
+      signal: stop.signal,
+      sink: () => undefined,
+      timing: { everyMs: 50, settleMs: 20 },
+    });
+    const last = () => loadHeartbeat(journals[0]!, of);
+    await cluster.sql('create table t as select 1 as n');
+    await sleep(300);
+    assert.equal(await last(), null, 'a commit is in the segment that is being written');
+
+    // What the server writes by itself behind the boundary ends no transaction.
+    await cluster.sql('select pg_switch_wal()');
+    await cluster.sql('checkpoint');
+    await eventually('it beats', async () => (await last()) !== null);
+    const { lsn } = (await last())!;
+    assert.equal(lsn % BigInt(segmentBytes), 0n);
+    const position = parseLsn(await cluster.sql('select pg_current_wal_insert_lsn()'))!;
+    assert.ok(position > lsn + 40n, 'the server has written more');
+    const first = (await last())!.sentMs;
+    await eventually('it beats again', async () => (await last())!.sentMs > first);
+
+    await cluster.sql('insert into t values (2)');
+    await sleep(100);
+    const { sentMs } = (await last())!;
+    await sleep(300);
+    assert.equal((await last())!.sentMs, sentMs, 'a transaction ended that is not archived');
+    await cluster.sql(`alter system set archive_command = '/bin/false'`);
+    await cluster.sql('select pg_reload_conf()');
+    await cluster.sql('select pg_switch_wal()');
+    await sleep(300);
+    assert.equal((await last())!.sentMs, sentMs, 'a file waits to be archived');
+    await cluster.sql(`alter system set archive_command = '/bin/true'`);
+    await cluster.sql('select pg_reload_conf()');
+    await eventually('it beats at the next boundary', async () => (await last())!.lsn > lsn);
+    stop.abort();
+    await beating;
   });
 });

@@ -35,7 +35,8 @@ export const command = defineCommand({
       } finally {
         await close();
       }
-      if (status === null || (status.receiver?.alarms.length ?? 0) > 0) allWell = false;
+      if (status === null || (status.receiver?.alarms.length ?? 0) + status.refused.length > 0)
+        allWell = false;
       if (context.output.json) {
         context.output.jsonLine({
           ...eventJson({ kind: 'wal-status', stored: ends } as object as { kind: string }),
@@ -55,7 +56,8 @@ async function askProcess(
 ): Promise<WalStatus | null> {
   for (const folder of await findRunFolders(env)) {
     const answer = await askLocally(walServiceSocket(folder, configPath, source), { version: 1 });
-    if (answer) return answer as unknown as WalStatus;
+    // A process of an earlier version says less.
+    if (answer) return { refused: [], ...answer } as unknown as WalStatus;
   }
   return null;
 }
@@ -72,6 +74,8 @@ function print(output: Output, name: string, status: WalStatus | null, ends: rea
       const held = slot.behindBytes === null ? '' : `, holds ${formatBytes(Math.max(0, slot.behindBytes))}`;
       output.line(`  slot: ${slot.status ?? 'unknown'}${held}`);
     }
+    for (const { name: file, reason } of status.refused)
+      output.line(`  ${output.style('red', 'not archived')}: ${file}: ${reason}`);
     for (const alarm of alarms) output.line(`  ${output.style('red', 'alarm')}: ${alarmText(alarm)}`);
   }
   if (ends.length === 0) output.line('  nothing is stored yet');
