@@ -136,9 +136,7 @@ async function writeExport(
   const view = streamView(repository, add);
   const taken = await addWholePacks(repository, plan, view, settings);
   const newPacks = await addNewPacks(repository, index, plan, view, taken.damaged, settings);
-  await eachJournalObject(repository, { sources: plan.journalSources, objects: plan.journal }, (key, bytes) =>
-    add('journal', key, [bytes]),
-  );
+  await eachJournalObject(repository, plan, (key, bytes) => add('journal', key, [bytes]));
   await view.beginIndex();
   const indexWriter = createIndexWriter(view.repository);
   const entries = entriesOf(

@@ -1,13 +1,12 @@
-import { hasCode } from '../../core/errors.ts';
-import { heartbeatKey, historyKey, pieceKey, sourcePrefix } from '../../journal/layout.ts';
+import { hasCode, LifeboatError } from '../../core/errors.ts';
+import { heartbeatKey, historyKey, pieceKey } from '../../journal/layout.ts';
 import { listJournal } from '../../journal/list.ts';
 import { postgresTags, tagValue } from '../../model/postgres-manifest.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { planJournalExpiry } from '../journal/expire-journal.ts';
 import { journalPlaces } from '../journal/journal-places.ts';
-import { parseEntryName } from './names.ts';
-import type { JournalObject } from './plan.ts';
+import type { ExportPlan, JournalObject } from './plan.ts';
 
 export interface JournalsOfSnapshots {
   readonly sources: readonly string[];
@@ -58,32 +57,40 @@ export async function journalsOf(
 const roundsMax = 8;
 
 /**
- * Reads the objects one after another. Pieces that went meanwhile were joined into new ones, so then the journal is listed
- * anew, and what came since is read as well.
+ * Reads the objects one after another. Pieces that went meanwhile were joined into new ones, so then it is found out anew
+ * what these snapshots need, and what came since is read as well.
  */
 export async function eachJournalObject(
-  { storage }: Repository,
-  { sources, objects }: JournalsOfSnapshots,
+  repository: Repository,
+  { snapshots, journal }: Pick<ExportPlan, 'snapshots' | 'journal'>,
   read: (key: string, bytes: Buffer) => Promise<void>,
 ): Promise<void> {
   const done = new Set<string>();
-  let waiting = objects.map(({ key }) => key);
-  for (let round = 0; waiting.length > 0 && round < roundsMax; round++) {
+  let objects = journal;
+  for (let round = 0; round < roundsMax; round++) {
     let vanished = false;
-    for (const key of waiting) {
+    for (const { key } of objects) {
       if (done.has(key)) continue;
-      try {
-        await read(key, await storage.load(key));
+      const bytes = await loadIfThere(repository, key);
+      if (bytes === null) vanished = true;
+      else {
+        await read(key, bytes);
         done.add(key);
-      } catch (error) {
-        if (!hasCode(error, 'storage-missing-file')) throw error;
-        vanished = true;
       }
     }
-    waiting = [];
     if (!vanished) return;
-    for (const source of sources)
-      for (const { key } of await storage.list(sourcePrefix(source)))
-        if (!done.has(key) && parseEntryName(key)?.kind === 'journal') waiting.push(key);
+    objects = (await journalsOf(repository, snapshots)).objects;
+  }
+  throw new LifeboatError('export-failed', 'the journal was compacted again and again while it was read', {
+    hint: 'run the command again when `lifeboat wal compact` has ended',
+  });
+}
+
+async function loadIfThere({ storage }: Repository, key: string): Promise<Buffer | null> {
+  try {
+    return await storage.load(key);
+  } catch (error) {
+    if (!hasCode(error, 'storage-missing-file')) throw error;
+    return null;
   }
 }
