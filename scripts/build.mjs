@@ -54,6 +54,28 @@ async function buildKernels() {
   return ['kernels.wasm'];
 }
 
+/**
+ * Has Node's HTTP modules required, whoever imports them: as the namespace of an import each of their properties is
+ * looked at, and one of those loads a WebSocket client, which takes longer than a request does.
+ */
+const requiredHttp = {
+  name: 'required-http',
+  setup(building) {
+    building.onResolve({ filter: /^(?:node:)?https?$/ }, ({ path, kind }) =>
+      kind === 'require-call'
+        ? { path, external: true }
+        : { path: path.replace(/^(?:node:)?/, 'node:'), namespace: 'required' },
+    );
+    building.onLoad({ filter: /./, namespace: 'required' }, async ({ path }) => {
+      const properties = Object.entries(Object.getOwnPropertyDescriptors((await import(path)).default));
+      const names = properties.filter(([, { value }]) => value !== undefined).map(([name]) => name);
+      return {
+        contents: `const module = require('${path}');\nexport default module;\nexport const { ${names.join(', ')} } = module;`,
+      };
+    });
+  },
+};
+
 /** Bundles src/ and returns the names of the files that are now in dist/. */
 async function bundlePrograms(version) {
   const present = programs.filter(({ source }) => existsSync(join(root, source)));
@@ -85,6 +107,7 @@ async function bundlePrograms(version) {
     // ssh2 asks for native modules of its own and does without them.
     external: ['*.node', 'cpu-features'],
     define: { LIFEBOAT_BUNDLED: 'true', LIFEBOAT_VERSION: JSON.stringify(version) },
+    plugins: [requiredHttp],
   });
   await bundling.catch(() => {
     // esbuild has printed each error with its place.
