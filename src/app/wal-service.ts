@@ -7,6 +7,7 @@ import { beatForArchive } from '../engine/journal/push/quiet.ts';
 import { makeRunFolder, socketPath } from '../engine/journal/push/run-folder.ts';
 import { type PushService, startPushService } from '../engine/journal/push/service.ts';
 import { createArchiveStore } from '../engine/journal/push/store.ts';
+import { hasBackupBehind } from '../engine/journal/receive/gap-watch.ts';
 import { createReceiver, type ReceiverStatus } from '../engine/journal/receive/receiver.ts';
 import type { JournalSink } from '../journal/events.ts';
 import type { JournalConfiguration, PostgresSource } from '../model/configuration.ts';
@@ -84,6 +85,7 @@ export async function runWalService(options: WalServiceOptions): Promise<void> {
           places,
           journal,
           acceptNewCluster: options.acceptNewCluster,
+          gapIsClosed: (missing) => hasBackupBehind(options.repositories, source.name, missing),
           signal,
           sink,
           journalSink: options.journalSink,

@@ -4,11 +4,18 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hasBackupBehind } from '../../src/engine/journal/receive/gap-watch.ts';
 import { loadHistory } from '../../src/journal/history.ts';
 import { type ListedStream, listJournal } from '../../src/journal/list.ts';
 import { loadPiece } from '../../src/journal/load.ts';
+import type { Id } from '../../src/model/id.ts';
+import { postgresTags } from '../../src/model/postgres-manifest.ts';
 import { formatLsn } from '../../src/model/wal.ts';
+import { saveSnapshot } from '../../src/repository/snapshots.ts';
+import { localStorage } from '../../src/storage/local/local.ts';
 import { lifeboat } from '../programs.ts';
+import { createCheapRepository } from '../repositories/cheap.ts';
 import { type Cluster, createCluster } from './cluster.ts';
 import {
   compareWithServer,
@@ -24,7 +31,7 @@ import {
   writeLog,
 } from './journal-site.ts';
 import { missingServer } from './programs.ts';
-import { createWorkspace } from './workspace.ts';
+import { createWorkspace, sourceName } from './workspace.ts';
 
 const isConnected = (receiver: RunningReceiver, timeline = 1): Promise<boolean> =>
   eventually('it is connected', () =>
@@ -181,7 +188,11 @@ describe('the receiver', { skip: missingServer('debian') }, () => {
     await writeLog(cluster, 6);
     await cluster.sql('checkpoint; select pg_switch_wal(); checkpoint');
 
-    const second = await startReceiver(cluster.url, site.places);
+    const repository = await createCheapRepository(localStorage(join(site.folder, 'backups')));
+    const second = await startReceiver(cluster.url, site.places, {
+      gapIsClosed: (missing) => hasBackupBehind([{ name: 'backups', repository }], sourceName, missing),
+      gapLookEveryMs: 20,
+    });
     await isConnected(second);
     await writeLog(cluster, 1);
     await untilStored(site.places[0]!, await serverEnd(cluster));
@@ -190,7 +201,21 @@ describe('the receiver', { skip: missingServer('debian') }, () => {
     const ranges = await coverage(site.places[0]!);
     assert.equal(ranges.length, 2);
     assert.deepEqual(alarm.alarm.missing, { timeline: 1, start: before!.end, end: ranges[1]!.start });
+    const noteBackup = (stop: bigint): Promise<Id> => {
+      const facts = { kind: 'postgres-physical', type: 'full', systemIdentifier: '1', timeline: '1' };
+      const at = { start: formatLsn(before!.end), stop: formatLsn(stop), stopTime: new Date().toISOString() };
+      const values = { source: sourceName, ...facts, ...at };
+      const tags = Object.entries(values).map(
+        ([key, value]) => `${postgresTags[key as keyof typeof postgresTags]}=${value}`,
+      );
+      return saveSnapshot(repository, { time: at.stopTime, paths: [], tags });
+    };
+    await noteBackup(before!.end);
+    await sleep(100);
     assert.equal(second.status().alarms[0]?.kind, 'gap');
+    await noteBackup(ranges[1]!.start);
+    await eventually('the gap is closed', () => second.status().alarms.length === 0);
+    assert.ok(second.events.some((event) => event.kind === 'alarm-cleared' && event.alarm === 'gap'));
     await second.stop();
   });
 

@@ -4,7 +4,7 @@ import type { JournalPlace } from '../../../journal/envelope.ts';
 import type { JournalSink } from '../../../journal/events.ts';
 import type { JournalConfiguration } from '../../../model/configuration.ts';
 import type { JournalStream } from '../../../model/journal.ts';
-import { formatLsn, type Lsn } from '../../../model/wal.ts';
+import { formatLsn, type Lsn, type WalRange } from '../../../model/wal.ts';
 import type { WalAlarm, WalSink } from '../../../model/wal-event.ts';
 import { openSqlSession, type SqlSession } from '../../../sources/postgres/connection/session.ts';
 import {
@@ -15,6 +15,7 @@ import type { WalMessage } from '../../../sources/postgres/replication/wal-strea
 import { type BackgroundCompaction, startCompaction } from '../background-compaction.ts';
 import { checkStream, otherCluster } from '../known-streams.ts';
 import { type Alarms, createAlarms } from './alarms.ts';
+import { watchGap } from './gap-watch.ts';
 import { beat, type ReceivedEnd, readServerEnd, type ServerEnd } from './heartbeat.ts';
 import { createLane, type Lane } from './lane.ts';
 import { continueAfter, type StartPoint, startOfSegment } from './plan-start.ts';
@@ -33,6 +34,9 @@ export interface ReceiverOptions {
   readonly acceptNewCluster: boolean;
   /** How often a quiet server is looked at, and how long its log must not have moved; for tests. */
   readonly heartbeat?: { readonly everyMs: number; readonly settleMs: number };
+  /** Whether a backup reaches behind log that is missing. Without it an alarm of a gap stands until the end. */
+  readonly gapIsClosed?: (missing: WalRange) => Promise<boolean>;
+  readonly gapLookEveryMs?: number;
   /** Aborting ends the receiver once all that arrived is durable. */
   readonly signal: AbortSignal;
   readonly sink: WalSink;
@@ -67,6 +71,7 @@ export const applicationName = 'lifeboat_receiver';
 const statusIntervalMs = 5000;
 const slotLookEveryMs = 5000;
 const heartbeatEveryMs = 10_000;
+const gapLookEveryUsualMs = 30_000;
 const heartbeatSettleMs = 1000;
 const retryFirstMs = 250;
 const retryMostMs = 15_000;
@@ -311,6 +316,8 @@ export function createReceiver(options: ReceiverOptions): Receiver {
   async function run(): Promise<void> {
     let attempts = 0;
     let busySinceMs: number | null = null;
+    const { gapIsClosed, gapLookEveryMs = gapLookEveryUsualMs } = options;
+    if (gapIsClosed) void watchGap({ alarms, isClosed: gapIsClosed, everyMs: gapLookEveryMs, signal });
     try {
       while (!signal.aborted) {
         const startedMs = performance.now();
