@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { LifeboatError } from '../../core/errors.ts';
 import {
   type ClassedObject,
@@ -36,6 +37,24 @@ export function s3Archive(connection: S3Connection, settings: S3Settings): Archi
     } catch (error) {
       throw s3Failure(action, location, error);
     }
+  }
+
+  /** Some servers have classes of these names whose objects can be read like others, as Ceph's; null: not known yet. */
+  let archivedAreReadable: boolean | null = settings.isAws ? false : null;
+
+  async function readsArchived(key: string): Promise<boolean> {
+    if (archivedAreReadable !== null) return archivedAreReadable;
+    try {
+      const { Body } = await connection.send((client, sdk) =>
+        client.send(new sdk.GetObjectCommand({ ...keyOf(key), ...payer, Range: 'bytes=0-0' })),
+      );
+      (Body as Readable | undefined)?.resume();
+      archivedAreReadable = true;
+    } catch (error) {
+      if (s3CodeOf(error) !== 'InvalidObjectState') throw error;
+      archivedAreReadable = false;
+    }
+    return archivedAreReadable;
   }
 
   async function tagsOf(key: string): Promise<{ Key: string; Value: string }[]> {
@@ -79,7 +98,8 @@ export function s3Archive(connection: S3Connection, settings: S3Settings): Archi
         const head = await connection.send((client, sdk) =>
           client.send(new sdk.HeadObjectCommand({ ...keyOf(key), ...payer })),
         );
-        return thawStateOf(head.StorageClass ?? 'STANDARD', head.Restore);
+        const found = thawStateOf(head.StorageClass ?? 'STANDARD', head.Restore);
+        return found.state === 'none' && (await readsArchived(key)) ? { ...found, state: 'readable' } : found;
       }),
 
     async request(key, { days, speed }) {
