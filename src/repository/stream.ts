@@ -1,6 +1,7 @@
 import { chunkBytesMin, createChunker, fineRule, resticRule } from '../kernels/rabin.ts';
 import type { Id } from '../model/id.ts';
 import type { BlobStore } from './blob-store.ts';
+import { createBoundedSaves, cutStream } from './cut-stream.ts';
 
 /** Chunks that are on their way to the workers at once. */
 const chunksUnderWayMax = 6;
@@ -28,58 +29,10 @@ export async function storeStream(
   onBytes: (total: number) => void,
 ): Promise<StoredStream> {
   const chunker = createChunker(polynomial);
-  const { input } = chunker;
-  const content: Promise<Id>[] = [];
-  const underWay = new Set<Promise<unknown>>();
-  const failures: unknown[] = [];
-  let start = 0;
-  let held = 0;
-  let scanned = 0;
-  let size = 0;
-
-  async function storeUpTo(end: number): Promise<void> {
-    const saved = store.saveData(input.slice(start, end));
-    content.push(saved);
-    const tracked: Promise<void> = saved
-      .then(
-        () => undefined,
-        (error: unknown) => void failures.push(error),
-      )
-      .finally(() => underWay.delete(tracked));
-    underWay.add(tracked);
-    start = end;
-    scanned = end;
-    if (underWay.size >= chunksUnderWayMax) await Promise.race(underWay);
-    // What cannot be stored need not be read to its end, which may be hours away.
-    if (failures.length > 0) throw failures[0];
-  }
-
-  async function cutAll(isLast: boolean): Promise<void> {
-    while (start < held) {
-      const end = chunker.nextCut(start, held, isLast, scanned);
-      if (end < 0) break;
-      await storeUpTo(end);
-    }
-    scanned = Math.max(scanned, held);
-  }
-
-  for await (const piece of stream) {
-    for (let done = 0; done < piece.length; ) {
-      if (held === input.length) {
-        input.copyWithin(0, start, held);
-        held -= start;
-        scanned -= start;
-        start = 0;
-      }
-      const part = piece.subarray(done, done + input.length - held);
-      input.set(part, held);
-      held += part.length;
-      done += part.length;
-      size += part.length;
-      await cutAll(false);
-    }
-    onBytes(size);
-  }
-  await cutAll(true);
-  return { content: await Promise.all(content), size };
+  const saves = createBoundedSaves<Id>(chunksUnderWayMax);
+  const size = await cutStream(chunker, stream, {
+    onChunk: (start, end) => saves.add(store.saveData(chunker.input.slice(start, end))),
+    onBytes,
+  });
+  return { content: await saves.all(), size };
 }
