@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { hasCode } from '../../src/core/errors.ts';
+import { withoutWrites } from '../../src/storage/dry-run.ts';
 import { withAppendOnly } from '../../src/storage/layers/append-only.ts';
 import { localStorage } from '../../src/storage/local/local.ts';
+import type { Vault } from '../../src/storage/vault.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'append-only-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -37,6 +39,50 @@ describe('an append-only storage', () => {
     await storage.save('locks/a', [two]);
     await storage.remove('locks/a');
     assert.deepEqual(await storage.list('locks/'), []);
+  });
+
+  test('lets the heartbeat of a journal be replaced, but not deleted', async () => {
+    const heartbeat = 'lifeboat/journal/app/7001/heartbeat';
+    await storage.save(heartbeat, [one]);
+    await storage.save(heartbeat, [two]);
+    await assert.rejects(storage.remove(heartbeat), refused);
+    assert.equal(String(await storage.load(heartbeat)), 'two');
+    await storage.save('lifeboat/journal/app/7001/history/00000002.history.0', [one]);
+    await assert.rejects(
+      storage.save('lifeboat/journal/app/7001/history/00000002.history.0', [two]),
+      refused,
+    );
+  });
+
+  test('lets protection grow, and not shrink', async () => {
+    const asked: string[] = [];
+    const note = (name: string) => async (): Promise<never> => void asked.push(name) as never;
+    const vault: Vault = {
+      policy: null,
+      facts: note('facts'),
+      protection: note('protection'),
+      extend: note('extend'),
+      setLegalHold: note('setLegalHold'),
+      versions: note('versions'),
+      loadVersion: note('loadVersion'),
+      removeVersion: note('removeVersion'),
+      tryToShorten: note('tryToShorten'),
+    };
+    const { vault: kept } = withAppendOnly({ ...inner, vault });
+    const retention = { mode: 'governance', untilMs: 1 } as const;
+    await kept!.extend('a', retention);
+    await kept!.setLegalHold('a', true);
+    await assert.rejects(kept!.setLegalHold('a', false), refused);
+    await assert.rejects(kept!.removeVersion('a', '1'), refused);
+    await assert.rejects(kept!.tryToShorten('a', retention, {}), refused);
+    assert.deepEqual(asked, ['extend', 'setLegalHold']);
+    const { vault: dry } = withoutWrites({ ...inner, vault });
+    await dry!.extend('a', retention);
+    await dry!.setLegalHold('a', false);
+    await dry!.removeVersion('a', '1');
+    await dry!.tryToShorten('a', retention, {});
+    await dry!.versions('');
+    assert.deepEqual(asked.slice(2), ['versions']);
   });
 
   test('keeps the first of two that are saved at once under one name', async () => {

@@ -230,4 +230,91 @@ describe('planning a prune', () => {
     const longer = state.packs.map(({ id, size }) => ({ id, size: size + 1 }));
     assert.throws(() => planPrune({ ...state, packs: longer }, everything), { code: 'repository-damaged' });
   });
+
+  describe('where packs can be locked', () => {
+    const locksOf = (locked: readonly number[], held: readonly number[] = []) => {
+      const ids = (numbers: readonly number[]) => new Set(numbers.map((number) => idOf('pack', number)));
+      const [lockedIds, heldIds] = [ids([...locked, ...held]), ids(held)];
+      return { isLocked: (id: Id) => lockedIds.has(id), isHeld: (id: Id) => heldIds.has(id) };
+    };
+
+    test('never drops a blob in use, never removes what is locked, never repacks what is held', () => {
+      const numbers = fc.array(fc.integer({ min: 0, max: 11 }), { maxLength: 6 });
+      const pack = fc.array(fc.integer({ min: 0, max: 15 }), { minLength: 1, maxLength: 6 });
+      fc.assert(
+        fc.property(
+          fc.array(pack, { maxLength: 12 }),
+          numbers,
+          numbers,
+          numbers,
+          (packs, used, locked, held) => {
+            const locks = locksOf(locked, held);
+            const state = sketch(
+              packs.map((blobs) => ({ blobs })),
+              used,
+              { locks },
+            );
+            const plan = planPrune(state, everything);
+            const after = blobsAfter(state, plan);
+            for (const number of used)
+              if (hasBlob(state, idOf('blob', number))) assert.ok(after.has(idOf('blob', number)));
+            const nameOf = state.index.packId;
+            assert.ok(!plan.remove.some((number) => locks.isLocked(nameOf(number))));
+            assert.ok(!plan.repack.some((number) => locks.isHeld(nameOf(number))));
+            const named = new Set(plan.locked.map(({ id }) => id));
+            for (const number of plan.repack)
+              assert.equal(named.has(nameOf(number)), locks.isLocked(nameOf(number)));
+            const { keep, repack, remove } = plan.stats.packfiles;
+            assert.equal(keep + repack + remove, state.packs.length);
+          },
+        ),
+        { numRuns: 300 },
+      );
+    });
+
+    test('leaves what is unused and locked in the index, and tells of it', () => {
+      const packs = [{ blobs: [0] }, { blobs: [2] }, { blobs: [4] }];
+      const state = sketch(packs, [0], { locks: locksOf([1]) });
+      const plan = planPrune(state, everything);
+      assert.deepEqual([plan.remove, plan.repack], [[2], []]);
+      assert.deepEqual(plan.locked, [state.packs[1]]);
+    });
+
+    test('does not take what is locked for a reason to repack more', () => {
+      const large = { blobBytes: 5 * mebibyte };
+      const packs = [
+        { blobs: [0, 2], ...large },
+        { blobs: [4, 6], ...large },
+      ];
+      const options = { ...everything, maxUnusedBytes: () => 6 * mebibyte, smallPackBytes: 1 };
+      assert.deepEqual(planPrune(sketch(packs, [0, 2, 4]), options).repack, []);
+      assert.deepEqual(
+        planPrune(sketch([...packs, { blobs: [8], ...large }], [0, 2, 4]), options).repack,
+        [],
+      );
+      const locked = sketch([...packs, { blobs: [8], ...large }], [0, 2, 4], { locks: locksOf([2]) });
+      assert.deepEqual(planPrune(locked, options).repack, []);
+    });
+
+    test('leaves unreferenced packs that are locked', () => {
+      const state = sketch([{ blobs: [0] }], [0], { locks: locksOf([7, 8]) });
+      const lost = [7, 9].map((number) => ({ id: idOf('pack', number), size: 100 }));
+      const plan = planPrune({ ...state, packs: [...state.packs, ...lost] }, everything);
+      assert.deepEqual(plan.unreferenced, [idOf('pack', 9)]);
+      assert.deepEqual(plan.locked, [lost[0]]);
+      assert.equal(plan.stats.bytes.unreferenced, 100);
+    });
+
+    test('repacks only what is worth it where packs stay for long', () => {
+      const large = { blobBytes: 5 * mebibyte };
+      const packs = [
+        { blobs: [0, 2, 4], ...large },
+        { blobs: [6, 8, 10], ...large },
+      ];
+      const state = sketch(packs, [0, 2, 6]);
+      const options = { ...everything, smallPackBytes: 1 };
+      assert.deepEqual(planPrune(state, options).repack, [1, 0]);
+      assert.deepEqual(planPrune(state, { ...options, repackUnusedMin: 0.5 }).repack, [1]);
+    });
+  });
 });
