@@ -48,11 +48,18 @@ export interface FromValues {
   readonly fromInsecureNoPassword: boolean;
 }
 
+type Context = Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'output' | 'signal'>;
+
 /** @throws LifeboatError `usage` where none is named, and as `openAt`. */
-export async function openFromRepository(
-  context: Pick<CommandContext, 'global' | 'env' | 'stdin' | 'stderr' | 'output' | 'signal'>,
-  values: FromValues,
-): Promise<Repository> {
+export async function openFromRepository(context: Context, values: FromValues): Promise<Repository> {
+  return (await fromOpening(context, values))();
+}
+
+/**
+ * Asks for its password, so that another one can be asked for before it is open.
+ * @returns a way to open it. @throws LifeboatError `usage` where none is named; opening as `openAt`.
+ */
+export async function fromOpening(context: Context, values: FromValues): Promise<() => Promise<Repository>> {
   const { fromRepo: repository, fromRepositoryFile: repositoryFile } = values;
   if (repository !== undefined && repositoryFile !== undefined)
     throw new LifeboatError('usage', '--from-repo and --from-repository-file exclude each other');
@@ -72,8 +79,6 @@ export async function openFromRepository(
     context,
     'enter password for source repository: ',
   );
-  return openAt(location, password, {
-    keyHint: values.fromKeyHint,
-    access: storageAccess(context, options),
-  });
+  const access = storageAccess(context, options);
+  return () => openAt(location, password, { keyHint: values.fromKeyHint, access });
 }

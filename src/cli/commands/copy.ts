@@ -12,9 +12,10 @@ import { optionalConfiguration } from '../configured.ts';
 import { type CopyContext, copyOptions } from '../copy-options.ts';
 import { describeSnapshot } from '../describe-snapshot.ts';
 import { formatBytes } from '../format.ts';
-import { openFromRepository } from '../from-repository.ts';
+import { fromOpening } from '../from-repository.ts';
 import { type Counter, showCounter } from '../progress.ts';
-import { openSession, withSessionLock } from '../session.ts';
+import { openSession } from '../session.ts';
+import { withSharedLocks } from '../shared-locks.ts';
 import { snapshotFilterOf } from '../snapshot-options.ts';
 
 export const command = defineCommand({
@@ -80,39 +81,46 @@ async function isNamed(context: CopyContext): Promise<boolean> {
 }
 
 async function copyFromRepository(context: CopyContext): Promise<number> {
-  const { options, args, signal: interrupted } = context;
+  const { options, args, output } = context;
   const filter = snapshotFilterOf(options);
-  const source = await openFromRepository(context, options);
+  const openSource = await fromOpening(context, options);
   warmThreads();
-  const destination = await openSession(
-    context,
-    false,
-    (access) => provingAccess(access, options.verify).access,
-  );
+  // Deriving a key takes a while, and two can be derived at once.
+  const opened = await Promise.allSettled([
+    openSource(),
+    openSession(context, false, (access) => provingAccess(access, options.verify).access),
+  ]);
+  for (const each of opened) if (each.status === 'rejected') throw each.reason;
+  const [source, destination] = opened.map((each) => (each as PromiseFulfilledResult<Repository>).value) as [
+    Repository,
+    Repository,
+  ];
   // A lock on the destination is what keeps its blobs from being pruned meanwhile: --no-lock is not for it.
-  const locked = { ...context, global: { ...context.global, noLock: false } };
-  return withSessionLock(context, source, 'shared', (sourceSignal) =>
-    withSessionLock(locked, destination, 'shared', async (destinationSignal) => {
-      const there = await loadSnapshots(destination, [], filter);
-      const { copy, skip } = selectForCopy(await loadSnapshots(source, args, filter), there);
-      const { output } = context;
-      for (const { source: snapshot, copied } of skip) {
-        output.verbose(`\n${describeSnapshot(snapshot)}`);
-        output.verbose(
-          `skipping source snapshot ${shortId(snapshot.id)}, was already copied to snapshot ${shortId(copied.id)}`,
-        );
-      }
-      const signal = AbortSignal.any([interrupted, sourceSignal, destinationSignal]);
-      if (copy.length > 0) await copyAll(context, source, destination, copy, signal);
-      if (output.json)
-        output.jsonLine({
-          message_type: 'summary',
-          copied_snapshots: copy.length,
-          skipped_snapshots: skip.length,
-        });
-      return 0;
-    }),
-  );
+  const toLock = [
+    { repository: source, optional: true },
+    { repository: destination, optional: false },
+  ];
+  return withSharedLocks(context, toLock, async (signal) => {
+    const [all, there] = await Promise.all([
+      loadSnapshots(source, args, filter),
+      loadSnapshots(destination, [], filter),
+    ]);
+    const { copy, skip } = selectForCopy(all, there);
+    for (const { source: snapshot, copied } of skip) {
+      output.verbose(`\n${describeSnapshot(snapshot)}`);
+      output.verbose(
+        `skipping source snapshot ${shortId(snapshot.id)}, was already copied to snapshot ${shortId(copied.id)}`,
+      );
+    }
+    if (copy.length > 0) await copyAll(context, source, destination, copy, signal);
+    if (output.json)
+      output.jsonLine({
+        message_type: 'summary',
+        copied_snapshots: copy.length,
+        skipped_snapshots: skip.length,
+      });
+    return 0;
+  });
 }
 
 async function copyAll(
