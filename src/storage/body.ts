@@ -12,14 +12,39 @@ export function joined(parts: readonly Uint8Array[]): Buffer {
     : Buffer.concat(parts);
 }
 
+/** From this size on content is worth giving to workers without a copy. */
+const sharedBytesMin = 1024 * 1024;
+
+/** Memory to read into; of large content such that threads can share it. */
+function roomFor(bytes: number): Buffer {
+  return bytes < sharedBytesMin ? Buffer.allocUnsafe(bytes) : Buffer.from(new SharedArrayBuffer(bytes));
+}
+
 /** Reads an answer of known length. @throws Error where the connection ended before. */
 export async function readBody(body: Readable, length: number, pacer: Pacer | null): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length);
+  const buffer = roomFor(length);
   let read = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    if (read + chunk.length > length) break;
-    read += chunk.copy(buffer, read);
-    if (pacer) await pacer.take(chunk.length);
+  /** Whether that was all. */
+  const take = (chunk: Buffer): boolean => {
+    const isTooMuch = read + chunk.length > length;
+    if (!isTooMuch) read += chunk.copy(buffer, read);
+    return isTooMuch;
+  };
+  if (pacer) {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      if (take(chunk)) break;
+      await pacer.take(chunk.length);
+    }
+  } else {
+    // An iterator would take longer for each chunk than copying it does.
+    await new Promise<void>((resolve, reject) => {
+      body.on('data', (chunk: Buffer) => {
+        if (take(chunk)) body.destroy();
+      });
+      body.once('error', reject);
+      body.once('end', resolve);
+      body.once('close', resolve);
+    });
   }
   if (read < length)
     throw new LifeboatError('storage-unreachable', `the connection ended after ${read} of ${length} bytes`);
