@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -10,6 +20,7 @@ import { savePiece } from '../../src/journal/save.ts';
 import { journalEnvelope } from '../../src/repository/envelope.ts';
 import { openRepository } from '../../src/repository/repository.ts';
 import { localStorage } from '../../src/storage/local/local.ts';
+import { lifeboat, succeed } from '../programs.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const page = readFileSync(join(root, 'docs', 'without-lifeboat.md'), 'utf8');
@@ -28,6 +39,7 @@ const values: readonly (readonly [string, string])[] = [
   ['/mnt/backup/lifeboat', repository],
   ["'the password from the recovery kit'", `'${password.replaceAll("'", "'\\''")}'`],
   ['/srv/app/data/ledger.txt', join(data, 'ledger.txt')],
+  ['/media/usb', join(folder, 'usb')],
 ];
 
 function filledIn(block: string): string {
@@ -85,7 +97,7 @@ describe('docs/without-lifeboat.md', () => {
     writeFileSync(join(data, 'naïve name.bin'), Buffer.alloc(3_000_000, 'lifeboat'), { mode: 0o640 });
     symlinkSync('ledger.txt', join(data, 'link'));
 
-    execFileSync(join(root, 'bin', 'lifeboat'), ['up', '--once', data], {
+    execFileSync(lifeboat().path, ['up', '--once', data], {
       env: {
         PATH: process.env.PATH,
         HOME: folder,
@@ -96,14 +108,25 @@ describe('docs/without-lifeboat.md', () => {
     });
 
     await writeJournal();
+    // Two packs of noise do not fit into one volume.
+    for (const name of ['noise', 'more noise']) {
+      writeFileSync(join(data, name), randomBytes(200_000));
+      await succeed(lifeboat(), ['backup', data], { repository, password });
+    }
+    mkdirSync(join(folder, 'usb'));
+    const exportTo = ['export', '--output', join(folder, 'usb', 'app-%03d.tar'), '--volume-size', '300k'];
+    await succeed(lifeboat(), exportTo, { repository, password });
+    assert.ok(readdirSync(join(folder, 'usb')).length > 1);
 
     const home = join(folder, 'another machine');
     mkdirSync(home);
     const output = runAsWritten(blocks, home);
     assert.match(output, /no errors were found/);
     assert.equal(readFileSync(join(home, 'ledger.txt'), 'utf8'), ledger);
-    const difference = execFileSync('diff', ['-r', '--no-dereference', data, join(home, 'restored', data)]);
-    assert.equal(difference.toString(), '');
+    for (const restored of ['restored', 'from-export']) {
+      const there = join(home, restored, data);
+      assert.equal(execFileSync('diff', ['-r', '--no-dereference', data, there]).toString(), '', restored);
+    }
     for (const [unit, bytes] of segments)
       assert.ok(readFileSync(join(home, 'wal', unit)).equals(bytes), unit);
     assert.equal(readFileSync(join(home, 'wal', '00000002.history'), 'utf8'), history);

@@ -60,10 +60,10 @@ export async function openFileVolumes(
   { recordBytes, several, volumesExpected, bytesExpected }: FileVolumesOptions,
 ): Promise<VolumeOutput> {
   const first = volumePath(path, 1, several);
-  const found = await statOrNull(first);
+  const found = (await statOrNull(first)) ?? (await statOrNull(path));
   if (found && !found.isFile()) {
     if (found.isDirectory())
-      throw new LifeboatError('usage', `${first} is a folder`, {
+      throw new LifeboatError('usage', `${path} is a folder`, {
         hint: 'name a file in it, such as export.tar',
       });
     if (several)

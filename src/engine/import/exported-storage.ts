@@ -15,7 +15,8 @@ export interface ExportedStorage {
   add(key: string, place: Place): void;
 }
 
-const connections = 4;
+/** What is read from it lies in memory as a whole, so few at once; a disk serves no more any faster. */
+const connections = 2;
 
 const sizeOf = (place: Place): number => (place.kind === 'memory' ? place.bytes.length : place.size);
 
