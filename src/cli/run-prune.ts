@@ -1,4 +1,5 @@
 import { LifeboatError, messageOf } from '../core/errors.ts';
+import { pricesOf } from '../engine/cold/prices.ts';
 import { executePrune, type PruneEvents, type PruneReport, type PruneStep } from '../engine/prune/execute.ts';
 import type { PruneOptions } from '../engine/prune/options.ts';
 import { summedUpLocks } from '../engine/prune/pack-locks.ts';
@@ -11,10 +12,11 @@ import type { Repository } from '../repository/repository.ts';
 import { packBytesDefault } from '../repository/workers/pool.ts';
 import type { Compression } from '../repository/workers/protocol.ts';
 import type { CommandContext } from './command.ts';
-import { formatBytes, formatPercent } from './format.ts';
+import { formatBytes, formatPercent, plural } from './format.ts';
 import { type Counter, showCounter } from './progress.ts';
 import { runJournalExpiry } from './run-journal-expiry.ts';
 import type { Output } from './terminal.ts';
+import { formatDollars } from './tier-printer.ts';
 import { runVaultUpkeep, tellLocked } from './vault-upkeep.ts';
 
 type Context = Pick<CommandContext, 'output' | 'env' | 'global'>;
@@ -38,7 +40,7 @@ export async function runPrune(context: Context, repository: Repository, run: Pr
 
   output.info('loading all snapshots...');
   let trees: Counter | undefined;
-  const { index, plan, locks } = await preparePrune(
+  const { index, plan, locks, earlyDeletion } = await preparePrune(
     repository,
     options,
     ignore,
@@ -55,6 +57,11 @@ export async function runPrune(context: Context, repository: Repository, run: Pr
   if (dryRun) output.info('\nWould have made the following changes:');
   if (output.json) output.jsonLine(plan.stats);
   else printStats(output, plan.stats);
+  if (earlyDeletion.packs > 0) {
+    output.info(
+      `${plural(earlyDeletion.packs, 'pack')} to delete, younger than the least time of their storage class: that costs ${formatDollars(earlyDeletion.cost)} or more (${pricesOf})\n`,
+    );
+  }
   if (dryRun) {
     printPlan(output, plan, index);
     tellLocked(output, summedUpLocks(plan.locked, locks));

@@ -157,4 +157,13 @@ repositories:
     assert.match(shown, /keep 3 snapshots/);
     assert.doesNotMatch(await succeeds('forget', '--dry-run', '--keep-last', '1'), /tiers of/);
   });
+
+  test('tells what it costs to delete packs before the least time of their class', async () => {
+    const shown = await succeeds('forget', '--keep-last', '1', '--prune');
+    assert.match(
+      shown,
+      /1 pack to delete, younger than the least time of their storage class: that costs less than/,
+    );
+    assert.equal(await storage.size(old[0]!), null);
+  });
 });

@@ -2,9 +2,10 @@ import { LifeboatError } from '../../core/errors.ts';
 import type { Id } from '../../model/id.ts';
 import type { StoredSnapshot } from '../../model/snapshot.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
-import { listFiles, type Repository } from '../../repository/repository.ts';
+import type { Repository } from '../../repository/repository.ts';
 import { listSnapshots } from '../../repository/snapshots.ts';
 import { openPool } from '../../repository/workers/pool.ts';
+import { type EarlyDeletion, earlyDeletionOf, isArchivedPack, listPacks } from './cold-packs.ts';
 import type { PruneOptions } from './options.ts';
 import { type PackLocks, packLocks } from './pack-locks.ts';
 import { type PrunePlan, planPrune } from './plan.ts';
@@ -16,6 +17,8 @@ const halfUnused = 0.5;
 export interface PreparedPrune {
   readonly index: BlobIndex;
   readonly plan: PrunePlan;
+  /** What deleting so early costs, where packs are in classes with a least time. */
+  readonly earlyDeletion: EarlyDeletion;
   readonly locks: PackLocks;
 }
 
@@ -52,14 +55,16 @@ export async function preparePrune(
       ...(signal ? { signal } : {}),
       ...(events.onTrees ? { onTrees: events.onTrees } : {}),
     });
-    const packs = await listFiles(repository.storage, 'data');
+    const listed = await listPacks(repository.storage);
     const { version } = repository.config;
     const locks = packLocks(repository.storage);
-    const state = { index, used, packs, version, locks };
+    // What cannot be read cannot be repacked; deleting it is no matter.
+    const isHeld = (id: Id): boolean => locks.isHeld(id) || isArchivedPack(listed, id);
+    const state = { index, used, packs: listed.files, version, locks: { ...locks, isHeld } };
     let plan = planPrune(state, options);
     // With what is locked left out another choice may follow, of packs that were not asked about yet.
     while (await locks.look(candidatesOf(plan, index), signal)) plan = planPrune(state, options);
-    return { index, plan, locks };
+    return { index, plan, locks, earlyDeletion: earlyDeletionOf(plan, index, listed, Date.now()) };
   } finally {
     await pool.close();
   }
