@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
 import { hasCode } from '../../src/core/errors.ts';
 import { executeExtension, isRetentionDue, prepareExtension } from '../../src/engine/immutability/retain.ts';
 import type { Storage } from '../../src/storage/storage.ts';
@@ -13,7 +15,7 @@ import { type JsonObject, jsonLines, lifeboat, run, succeed, systemRestic } from
 import { randomOf, seed } from '../random.ts';
 import { createCheapRepository } from '../repositories/cheap.ts';
 import { gatewayMissing, joinGateway } from './gateway.ts';
-import { connectTo, makeBucket } from './place.ts';
+import { connectTo, makeBucket, rawClient } from './place.ts';
 
 const gateway = gatewayMissing ? null : await joinGateway();
 const scratch = mkdtempSync(join(tmpdir(), 's3-immutability-'));
@@ -70,7 +72,7 @@ describe('immutability', { skip: gatewayMissing, concurrency: true }, () => {
   };
 
   test('locks what is stored; prune leaves what is locked, and removes it when its time is over', async () => {
-    const { storage, options, place } = await lockedRepository('governance', 120_000);
+    const { storage, options, place } = await lockedRepository('governance', 600_000);
     const [going, staying] = [folderOf('going'), folderOf('staying')];
     await succeed(lifeboat(), ['backup', going, ...options], place);
     const before = await keysOf(storage, 'data/');
@@ -121,7 +123,7 @@ describe('immutability', { skip: gatewayMissing, concurrency: true }, () => {
   });
 
   test('extends what snapshots need, and nothing else', async () => {
-    const forMs = 60_000;
+    const forMs = 600_000;
     const { storage, options, place } = await lockedRepository('governance', forMs);
     await succeed(lifeboat(), ['backup', folderOf('forgotten'), ...options], place);
     const forgotten = await keysOf(storage, 'data/');
@@ -308,6 +310,63 @@ describe('immutability', { skip: gatewayMissing, concurrency: true }, () => {
     assertSame(files, join(scratch, 'undeleted', files));
     const again = lastOf(await jsonLines(lifeboat(), [...undelete, '--dry-run'], place), 'undelete');
     assert.equal(again.hidden, 0);
+  });
+
+  test('is kept up by a job with the rights that the page gives it, and nothing else', async () => {
+    const bucket = gateway.newBucket();
+    await makeBucket(gateway, bucket, { objectLock: true });
+    const uid = `job-${bucket}`;
+    const secret = randomBytes(20).toString('hex');
+    await gateway.admin(
+      ...[
+        'user',
+        'create',
+        `--uid=${uid}`,
+        '--display-name=job',
+        `--access-key=${uid}`,
+        `--secret-key=${secret}`,
+      ],
+    );
+    const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'storage.md'), 'utf8');
+    const policy = JSON.parse(
+      /^```json\n([\s\S]*?)^```$/m.exec(page)![1]!.replaceAll('acme-backups', bucket),
+    ) as {
+      Statement: object[];
+    };
+    // The policy of a bucket says for whom it is; the page's is one of an account.
+    const Principal = { AWS: [`arn:aws:iam:::user/${uid}`] };
+    policy.Statement = policy.Statement.map((statement) => ({ ...statement, Principal }));
+    const client = rawClient(gateway);
+    await client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy: JSON.stringify(policy) }));
+    client.destroy();
+
+    const place = {
+      repository: `s3:${gateway.endpoint}/${bucket}/app`,
+      env: { AWS_ACCESS_KEY_ID: uid, AWS_SECRET_ACCESS_KEY: secret },
+    };
+    const options = ['-o', 's3.retention=governance:600s'];
+    await createCheapRepository(
+      connectTo({ ...gateway, accessKey: uid, secretKey: secret }, `${bucket}/app`, {
+        retention: { mode: 'governance', forMs: 600_000 },
+      }),
+    );
+    await succeed(lifeboat(), ['backup', folderOf('by the job'), ...options], place);
+    const longer = ['-o', 's3.retention=governance:2d'];
+    const retained = lastOf(await jsonLines(lifeboat(), ['retain', ...longer], place), 'retention');
+    assert.ok(Number(retained.extended_objects) >= 6, JSON.stringify(retained));
+    const { status, stdout, stderr } = await run(lifeboat(), ['verify', '--tamper', ...options], place);
+    assert.equal(status, 0, stdout + stderr);
+    for (const line of [
+      /^overwrite +done, but can be undone$/m,
+      /^delete +refused$/m,
+      /^delete the version +refused$/m,
+      /^delete the version, bypassing governance +refused$/m,
+      /^shorten the retention, bypassing governance +refused$/m,
+    ])
+      assert.match(stdout, line);
+    const forgotten = await run(lifeboat(), ['forget', 'latest', ...options], place);
+    assert.equal(forgotten.status, 3, forgotten.stdout + forgotten.stderr);
+    assert.deepEqual(await connectTo(gateway, `${bucket}/app`).list('locks/'), []);
   });
 
   test('is refused by a bucket without Object Lock, and init makes one with it', async () => {

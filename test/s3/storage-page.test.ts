@@ -77,4 +77,32 @@ describe('docs/storage.md', () => {
       gateway.release();
     }
   });
+
+  test('tells how to make backups immutable', { skip: gatewayMissing }, async () => {
+    const gateway = await joinGateway();
+    try {
+      const values = [
+        ['https://s3.example.org', gateway.endpoint],
+        ['acme-backups', gateway.newBucket()],
+        ["'of the backup job'", gateway.accessKey],
+        ["'its secret'", gateway.secretKey],
+        ['/etc/lifeboat/', `${folder}/`],
+      ] as const;
+      const filledIn = (block: string): string =>
+        values.reduce((whole, [example, real]) => whole.replaceAll(example, real), block);
+      const configuration = join(folder, 'immutable.yaml');
+      writeFileSync(configuration, filledIn(blocksOf('Immutability', 'yaml')[0]!));
+      writeFileSync(join(folder, 'repo.key'), 'of the page\n', { mode: 0o600 });
+      const printed = await runScript(filledIn(blocksOf('Immutability', 'sh').join('')), {
+        LIFEBOAT_CONFIG: configuration,
+      });
+      assert.match(printed, /Object Lock, compliance/);
+      assert.match(printed, /What these credentials have stored is safe from them/);
+      assert.match(printed, /all are protected for long enough/);
+      assert.match(printed, /nothing was hidden or overwritten since then|snapshots/);
+      assert.match(printed, /released; their retention and the policies count again/);
+    } finally {
+      gateway.release();
+    }
+  });
 });
