@@ -2,6 +2,7 @@
  * The bench: `npm run bench -- [GROUP…] [--runs N] [--quick]`. Measures Lifeboat and its peers at the same
  * work in turns, prints what is asked of it and whether it holds, and keeps the results. See README.md.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { changed } from './groups/changed.ts';
@@ -27,6 +28,7 @@ import { stopAll } from './measure/process.ts';
 import { build, commit, lifeboat } from './programs/lifeboat.ts';
 import { restic } from './programs/restic.ts';
 import type { Comparison } from './report/comparison.ts';
+import { readKept } from './report/kept.ts';
 import { circumstances } from './report/machine.ts';
 import { resultsMarkdown } from './report/markdown.ts';
 import { type GroupResult, mergeResults, readResults, replaceFile } from './report/results.ts';
@@ -149,8 +151,12 @@ function keep(settings: Settings, results: readonly GroupResult[], partial: bool
   replaceFile(path, `${JSON.stringify(merged, null, 2)}\n`);
   if (trial) return;
   // Reasons may name places of this machine, which are nobody else's business.
-  const text = resultsMarkdown(merged).replaceAll(settings.baseFolder, '$DATA').replaceAll(checkout, '.');
-  replaceFile(join(checkout, 'bench', 'RESULTS.md'), text);
+  const report = join(checkout, 'bench', 'RESULTS.md');
+  const before = existsSync(report) ? readFileSync(report, 'utf8') : '';
+  const text = resultsMarkdown(merged, readKept(before), order)
+    .replaceAll(settings.baseFolder, '$DATA')
+    .replaceAll(checkout, '.');
+  replaceFile(report, text);
 }
 
 async function main(argv: string[]): Promise<void> {

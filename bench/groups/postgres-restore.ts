@@ -1,13 +1,11 @@
 import { join } from 'node:path';
-import { changePages, clusterScale, copyCluster, copyFolder, proveCluster } from '../data/cluster.ts';
-import { describe } from '../data/data-set.ts';
+import { changePages, clusterScale, copyFolder, proveCluster } from '../data/cluster.ts';
 import { warm } from '../measure/files.ts';
 import type { Contender } from '../measure/side-by-side.ts';
-import { benchSource, lifeboatSource } from '../programs/lifeboat-source.ts';
-import { pgBackRest, pgBackRestName } from '../programs/pgbackrest.ts';
-import { type Server, serverFolder, startServer } from '../programs/postgres.ts';
-import { NotMeasured, removeFolder } from '../settings.ts';
-import { type Bench, orReason, runWork, takingPart } from '../work.ts';
+import { benchSource } from '../programs/lifeboat-source.ts';
+import { removeFolder } from '../settings.ts';
+import { type Bench, takingPart } from '../work.ts';
+import { runPhysical } from './postgres-physical.ts';
 
 const factor = 1.2;
 
@@ -22,81 +20,57 @@ export async function postgresDelta(bench: Bench): Promise<void> {
 }
 
 async function physicalRestore(bench: Bench, delta: boolean): Promise<void> {
-  const { settings, lifeboat } = bench;
-  const named = orReason(pgBackRestName);
-  const peer = named instanceof NotMeasured ? 'pgBackRest' : named;
-  const ours = lifeboat.name;
-  let server: Server | undefined;
-  try {
-    await runWork(bench, {
-      id: delta ? 'postgres-delta/pgbench' : 'postgres-restore/pgbench',
-      group: delta ? 'postgres-delta' : 'postgres-restore',
-      title: delta ? 'Physical restore in place, 1% of the pages changed' : 'Physical restore, empty folder',
-      rules: [{ program: ours, peer, measure: 'seconds', kind: 'faster', wanted: factor }],
-      async prepare() {
-        const folder = serverFolder(settings, 'physical');
-        const data = join(folder, 'data');
-        const set = await copyCluster(settings, data);
-        const theirs = pgBackRest(serverFolder(settings, 'pgbackrest'));
-        const source = lifeboatSource(serverFolder(settings, 'lifeboat'));
-        const archive = { archive_mode: 'on', archive_command: theirs.archiveCommand };
-        theirs.configure({ data, socket: `${data}.socket` });
-        server = startServer(data, { fsync: 'off', ...archive });
-        source.configure(server, { method: 'physical', way: 'local' });
-
-        /** The place to restore to, and what makes it ready for a run. */
-        const place = (
-          letter: string,
-        ): Pick<Contender, 'prepare' | 'verify' | 'finish'> & { target: string } => {
-          let run = 0;
-          const target = join(folder, letter);
-          return {
-            target,
-            prepare() {
-              if (delta) {
-                copyFolder(data, target);
-                warm(target);
-              } else if (run++ > 0) removeFolder(target);
-            },
-            verify: () => proveCluster(target, clusterScale(settings.quick)),
-            finish() {
-              removeFolder(`${target}.socket`);
-              return null;
-            },
-          };
-        };
-        const their = (): Contender => {
-          theirs.run('stanza-create');
-          theirs.run('backup', '--type=full');
-          warm(theirs.repository);
-          const { target, ...steps } = place('theirs');
-          const where = [`--pg1-path=${target}`, '--archive-mode=off', '--type=immediate'];
-          return {
-            name: peer,
-            ...steps,
-            command: () => theirs.command('restore', ...where, ...(delta ? ['--delta'] : [])),
-          };
-        };
-        const our = (): Contender => {
-          source.run('init', '-r', 'main');
-          source.run('backup', '--source', benchSource, '--type', 'full');
-          warm(source.repository);
-          const { target, ...steps } = place('ours');
-          const where = ['--to', 'immediate', '--target', target, '--no-start', '--yes'];
-          return { name: ours, ...steps, command: () => source.command('restore', benchSource, ...where) };
-        };
-        const taking = await takingPart([
-          [ours, our],
-          [peer, their],
-        ]);
-        if (delta) changePages(server, 1);
-        server.stop();
-        return { detail: describe(set), ...taking };
-      },
-    });
-  } finally {
-    server?.stop();
-    for (const name of ['physical', 'pgbackrest', 'lifeboat'])
-      removeFolder(join(settings.scratchFolder, name));
-  }
+  const group = delta ? 'postgres-delta' : 'postgres-restore';
+  const title = delta
+    ? 'Physical restore in place, 1% of the pages changed'
+    : 'Physical restore, empty folder';
+  const work = { id: `${group}/pgbench`, group, title, factor };
+  await runPhysical(bench, work, async ({ folder, data, server, theirs, source, ours, peer }) => {
+    /** The place to restore to, and what makes it ready for a run. */
+    const place = (letter: string): Pick<Contender, 'prepare' | 'verify' | 'finish'> & { target: string } => {
+      let run = 0;
+      const target = join(folder, letter);
+      return {
+        target,
+        prepare() {
+          if (delta) {
+            copyFolder(data, target);
+            warm(target);
+          } else if (run++ > 0) removeFolder(target);
+        },
+        verify: () => proveCluster(target, clusterScale(bench.settings.quick)),
+        finish() {
+          removeFolder(`${target}.socket`);
+          return null;
+        },
+      };
+    };
+    const their = (): Contender => {
+      theirs.run('stanza-create');
+      theirs.run('backup', '--type=full');
+      warm(theirs.repository);
+      const { target, ...steps } = place('theirs');
+      const where = [`--pg1-path=${target}`, '--archive-mode=off', '--type=immediate'];
+      return {
+        name: peer,
+        ...steps,
+        command: () => theirs.command('restore', ...where, ...(delta ? ['--delta'] : [])),
+      };
+    };
+    const our = (): Contender => {
+      source.run('init', '-r', 'main');
+      source.run('backup', '--source', benchSource, '--type', 'full');
+      warm(source.repository);
+      const { target, ...steps } = place('ours');
+      const where = ['--to', 'immediate', '--target', target, '--no-start', '--yes'];
+      return { name: ours, ...steps, command: () => source.command('restore', benchSource, ...where) };
+    };
+    const taking = await takingPart([
+      [ours, our],
+      [peer, their],
+    ]);
+    if (delta) changePages(server, 1);
+    server.stop();
+    return taking;
+  });
 }

@@ -1,5 +1,6 @@
 import type { Comparison } from './comparison.ts';
 import { barCells, barHead, rowTable } from './format.ts';
+import type { KeptGroup } from './kept.ts';
 import type { GroupResult, Results } from './results.ts';
 import { countsText } from './terminal.ts';
 
@@ -27,15 +28,32 @@ function groupSection({ group, circumstances, comparisons, text }: GroupResult):
   ].join('\n\n');
 }
 
-/** The whole of RESULTS.md. */
-export function resultsMarkdown({ groups }: Results): string {
-  const comparisons = groups.flatMap((group) => group.comparisons);
-  const bars = comparisons.flatMap((comparison) => comparison.bars.map((bar) => barCells(comparison, bar)));
+/**
+ * The whole of RESULTS.md.
+ *
+ * @param kept what it said before; of a group that `results` has, that counts.
+ * @param order of the groups.
+ */
+export function resultsMarkdown(
+  { groups }: Results,
+  kept: readonly KeptGroup[] = [],
+  order: readonly string[] = [],
+): string {
+  const measured = groups.map((result) => ({
+    group: result.group,
+    section: groupSection(result),
+    bars: result.comparisons.flatMap((comparison) => comparison.bars.map((bar) => barCells(comparison, bar))),
+  }));
+  const known = new Set(measured.map(({ group }) => group));
+  const all: readonly KeptGroup[] = [...measured, ...kept.filter(({ group }) => !known.has(group))].sort(
+    (a, b) => order.indexOf(a.group) - order.indexOf(b.group),
+  );
+  const bars = all.flatMap((group) => group.bars);
   return `${[
     '# Results',
     'Written by the bench itself; what the bars mean and how they are measured is in [README.md](README.md). Times are ' +
       'medians of all runs with the least and the most, memory is the most of all runs.',
-    ...(bars.length > 0 ? [table(barHead, bars), `${countsText(comparisons)}.`] : []),
-    ...groups.map(groupSection),
+    ...(bars.length > 0 ? [table(barHead, bars), `${countsText(bars)}.`] : []),
+    ...all.map(({ section }) => section),
   ].join('\n\n')}\n`;
 }

@@ -33,11 +33,12 @@ export function comparisonText(comparison: Comparison): string {
 export function summaryText(comparisons: readonly Comparison[]): string {
   const rows = comparisons.flatMap((comparison) => comparison.bars.map((bar) => barCells(comparison, bar)));
   if (rows.length === 0) return '';
-  return `${table(barHead, rows)}\n\n${countsText(comparisons)}\n`;
+  return `${table(barHead, rows)}\n\n${countsText(rows)}\n`;
 }
 
-export function countsText(comparisons: readonly Comparison[]): string {
-  const bars = comparisons.flatMap((comparison) => comparison.bars);
-  const count = (met: boolean | null): number => bars.filter((bar) => bar.met === met).length;
-  return `${bars.length} ${bars.length === 1 ? 'bar' : 'bars'}: ${count(true)} met, ${count(false)} not met, ${count(null)} not measured`;
+/** @param bars cells of rows, the last of which says whether a bar is met. */
+export function countsText(bars: readonly (readonly string[])[]): string {
+  const count = (met: string): number => bars.filter((cells) => cells.at(-1) === met).length;
+  const [met, missed] = [count('yes'), count('NO')];
+  return `${bars.length} ${bars.length === 1 ? 'bar' : 'bars'}: ${met} met, ${missed} not met, ${bars.length - met - missed} not measured`;
 }

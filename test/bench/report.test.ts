@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { countRequests } from '../../bench/measure/requests.ts';
 import { sampleOf } from '../../bench/measure/statistics.ts';
 import { type BarRule, barOf, type Comparison, missingRow, type Row } from '../../bench/report/comparison.ts';
+import { readKept } from '../../bench/report/kept.ts';
 import { resultsMarkdown } from '../../bench/report/markdown.ts';
 import { type GroupResult, mergeResults } from '../../bench/report/results.ts';
 import { comparisonText, summaryText } from '../../bench/report/terminal.ts';
@@ -113,4 +115,56 @@ describe('a report', () => {
       /\| First backup, example: time \| 2\.00 s \| 5\.00 s \(peer\) \| 2\.50× \| at least 2× \| yes \|/,
     );
   });
+
+  test('in Markdown keeps what it said of groups that were not measured now', () => {
+    const named = (group: string, title: string, peer = 'peer'): GroupResult => {
+      const renamed = rows.map((each, n) => (n === 1 ? { ...each, program: peer } : each));
+      const bars = [barOf(rule({ peer }), renamed), barOf(rule({ peer, wanted: 9 }), renamed)];
+      return {
+        ...resultOf(group, '2026-01-01'),
+        comparisons: [{ ...comparison, group, title, rows: renamed, bars }],
+      };
+    };
+    const order = ['first', 'restore', 'check'];
+    const whole = [
+      named('first', 'First backup', 'tar | zstd'),
+      named('restore', 'First backup, undone'),
+      named('check', 'Check'),
+    ];
+    const text = resultsMarkdown({ version: 1, groups: whole }, [], order);
+    const again = resultsMarkdown({ version: 1, groups: [whole[1]!] }, readKept(text), order);
+    assert.equal(again, text);
+    assert.match(again, /^6 bars: 3 met, 3 not met, 0 not measured\.$/m);
+    const fresh = named('restore', 'Another title');
+    const changed = resultsMarkdown({ version: 1, groups: [fresh] }, readKept(text), order);
+    assert.doesNotMatch(changed, /undone/);
+    assert.equal(changed.match(/^## .*$/gm)?.join(), '## first,## restore,## check');
+    assert.equal(resultsMarkdown({ version: 1, groups: [] }, readKept(changed), order), changed);
+  });
+
+  test('has a column of requests where a server told of them, and holds them against a bar', () => {
+    const asked = rows.map((each, n) => ({
+      ...each,
+      requests: sampleOf([20 + n]),
+      requestKinds: { PUT: 3, GET: 17 + n },
+    }));
+    const bar = barOf(rule({ measure: 'requests', kind: 'within', wanted: 1.2 }), asked);
+    assert.deepEqual([bar.ratio, bar.met], [20 / 21, true]);
+    const text = comparisonText({ ...comparison, rows: asked, bars: [bar] });
+    assert.match(text, /stored {2}requests\n/);
+    assert.match(text, /102 B {3}20: GET 17, PUT 3\n/);
+  });
+});
+
+test('requests of S3 are counted from the log of the gateway by their kinds', () => {
+  const line = (request: string) =>
+    `2026-01-01T00:00:00.000+0000 7f83  1 beast: 0x7f83: 127.0.0.1 - test [01/Jan/2026:00:00:00.000 +0000] "${request} HTTP/1.1" 200 5 - "agent" - latency=0.004000000s`;
+  const log = [
+    line('GET /bucket/?list-type=2&prefix=data%2F'),
+    line('GET /bucket/?delimiter=%2F&list-type=2'),
+    line('GET /bucket/data/aa/bb?x-id=GetObject'),
+    line('PUT /bucket/data/aa/bb'),
+    '2026-01-01T00:00:00.000+0000 7f83  1 ====== req done req=0x7f83 op status=0 http_status=200 ======',
+  ].join('\n');
+  assert.deepEqual(countRequests(log), { LIST: 2, GET: 1, PUT: 1 });
 });
