@@ -8,6 +8,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { settingIn } from './config-files.ts';
 import { flattenConfiguration } from './kept-configuration.ts';
+import { canSyncFilesystem } from './recovery-server.ts';
 import { recoverySettingLines } from './recovery-settings.ts';
 import { readRecoveryLog } from './server-log.ts';
 import {
@@ -18,6 +19,15 @@ import {
 } from './settings-file.ts';
 import { createSpool, type Spool } from './spool.ts';
 import { formatTablespaceMap } from './tablespace-map.ts';
+
+test('whole file systems are synced only by servers and kernels that tell of errors', () => {
+  assert.equal(canSyncFilesystem(14, 'linux', '5.8.0'), true);
+  assert.equal(canSyncFilesystem(18, 'linux', '6.1.0-18-amd64'), true);
+  assert.equal(canSyncFilesystem(13, 'linux', '6.1.0'), false);
+  assert.equal(canSyncFilesystem(15, 'linux', '5.7.19'), false);
+  assert.equal(canSyncFilesystem(15, 'linux', '4.18.0-553.el8'), false);
+  assert.equal(canSyncFilesystem(15, 'darwin', '24.1.0'), false);
+});
 
 describe('postgresql.auto.conf', () => {
   const before = "work_mem = '4MB'\nrestore_command = 'old'\n  recovery_target_time = '2020'\nport = 5433";

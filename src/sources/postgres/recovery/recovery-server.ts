@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf, LifeboatError, messageOf } from '../../../core/errors.ts';
 import type { Account } from './data-directory.ts';
@@ -52,6 +52,16 @@ function pidFileStatus(dataDirectory: string): string | null {
   }
 }
 
+/**
+ * Whether the server may have what was restored brought to disk at once instead of file by file, which takes a commit
+ * of the file system for each (PostgreSQL 14, "recovery_init_sync_method"). Before 5.8 Linux did not tell of errors.
+ * @param kernel as uname says, such as `6.1.0-18-amd64`.
+ */
+export function canSyncFilesystem(major: number, platform: NodeJS.Platform, kernel: string): boolean {
+  const [first = 0, second = 0] = kernel.split('.').map((part) => Number.parseInt(part, 10));
+  return major >= 14 && platform === 'linux' && (first > 5 || (first === 5 && second >= 8));
+}
+
 function privateSettings(folder: string, major: number): Record<string, string> {
   return {
     listen_addresses: '',
@@ -75,6 +85,7 @@ function privateSettings(folder: string, major: number): Record<string, string> 
     autovacuum: 'off',
     restart_after_crash: 'off',
     ...(major >= 15 ? { log_startup_progress_interval: '1s' } : {}),
+    ...(canSyncFilesystem(major, process.platform, release()) ? { recovery_init_sync_method: 'syncfs' } : {}),
   };
 }
 
