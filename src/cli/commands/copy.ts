@@ -14,6 +14,7 @@ import { describeSnapshot } from '../describe-snapshot.ts';
 import { formatBytes } from '../format.ts';
 import { fromOpening } from '../from-repository.ts';
 import { type Counter, showCounter } from '../progress.ts';
+import { retainIfDue } from '../retain-if-due.ts';
 import { openSession } from '../session.ts';
 import { withSharedLocks } from '../shared-locks.ts';
 import { snapshotFilterOf } from '../snapshot-options.ts';
@@ -113,6 +114,7 @@ async function copyFromRepository(context: CopyContext): Promise<number> {
       );
     }
     if (copy.length > 0) await copyAll(context, source, destination, copy, signal);
+    await retainIfDue(context, destination, signal);
     if (output.json)
       output.jsonLine({
         message_type: 'summary',
