@@ -26,13 +26,17 @@ export function volumePath(path: string, volume: number, several: boolean): stri
   return join(dirname(path), `${name.slice(0, name.length - suffix.length)}-${numbered(3)}${suffix}`);
 }
 
-const hints: Readonly<Record<string, string>> = {
-  ENOSPC: 'free space there, or choose another place; what was written of the export was removed',
-  EDQUOT: 'free space there, or choose another place; what was written of the export was removed',
+const roomHint = 'free space there, or choose another place; what was written of the export was removed';
+const fileHints: Readonly<Record<string, string>> = {
+  ENOSPC: roomHint,
+  EDQUOT: roomHint,
   EFBIG: 'the file system takes no larger files: give --volume-size, such as 4000M on FAT32',
 };
+const deviceHints: Readonly<Record<string, string>> = {
+  ENOSPC: 'the medium is full: write files with --volume-size, and put them on one medium each',
+};
 
-function failure(action: string, path: string, error: unknown): LifeboatError {
+function failure(action: string, path: string, error: unknown, hints = fileHints): LifeboatError {
   if (error instanceof LifeboatError) return error;
   const hint = hints[errnoOf(error)];
   return new LifeboatError('export-failed', `cannot ${action} ${path}: ${messageOf(error)}`, {
@@ -108,12 +112,17 @@ function checkRoom(folder: string, bytesExpected: number): void {
   );
 }
 
-async function writeAll(handle: FileHandle, path: string, bytes: Uint8Array): Promise<void> {
+async function writeAll(
+  handle: FileHandle,
+  path: string,
+  bytes: Uint8Array,
+  hints = fileHints,
+): Promise<void> {
   try {
     for (let done = 0; done < bytes.length; )
       done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
   } catch (error) {
-    throw failure('write', path, error);
+    throw failure('write', path, error, hints);
   }
 }
 
@@ -132,12 +141,12 @@ async function deviceOutput(path: string, recordBytes: number, { mode }: Stats):
       const opened = handle;
       return {
         name: path,
-        write: (bytes) => writeAll(opened, path, bytes),
+        write: (bytes) => writeAll(opened, path, bytes, deviceHints),
         async finish() {
           handle = null;
           // A drive writes its file mark when it is closed.
           await opened.close().catch((error: unknown) => {
-            throw failure('write', path, error);
+            throw failure('write', path, error, deviceHints);
           });
         },
       };
