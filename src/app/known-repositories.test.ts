@@ -59,6 +59,6 @@ describe('what is known of a repository', () => {
 
 test('state lies where the system wants it', () => {
   assert.equal(stateFolder({ XDG_STATE_HOME: '/x' }), '/x/lifeboat');
-  assert.equal(stateFolder({ HOME: '/home/me' }, false), '/home/me/.local/state/lifeboat');
+  assert.equal(stateFolder({ HOME: '/h' }, false), '/h/.local/state/lifeboat');
   assert.equal(stateFolder({ HOME: '/root', XDG_STATE_HOME: 'relative' }, true), '/var/lib/lifeboat/state');
 });
