@@ -107,6 +107,11 @@ describe('a snapshot whose packs are archived', { skip: gatewayMissing }, async 
       );
       assert.match(stderr, /lifeboat help storage-archived/);
       assert.equal(existsSync(target), false);
+      for (const thawing of [[], ['--thaw', 'standard']]) {
+        const dry = await lifeboat(['restore', id, '--target', target, '--dry-run', ...thawing]);
+        assert.equal(dry.status, 0, dry.stderr);
+        assert.match(dry.stdout + dry.stderr, /packs that this needs are archived/);
+      }
       assert.equal(fake.restores.length, 0);
     }));
 
@@ -177,6 +182,13 @@ describe('a snapshot whose packs are archived', { skip: gatewayMissing }, async 
         new Set(fake.restores.map(({ tier, days }) => `${tier} ${days}`)),
         new Set(['Standard 3']),
       );
+    }));
+
+  test('is no damage to a check that reads all data, which says what it left out', () =>
+    withArchive('GLACIER', content.slice(1), async (_fake, lifeboat) => {
+      const { status, stdout, stderr } = await lifeboat(['check', '--read-data']);
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, /Archived packs were not read; `lifeboat thaw SNAPSHOT`/);
     }));
 
   test('is brought back in part, for the files that are wanted', () =>

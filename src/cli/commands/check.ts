@@ -108,6 +108,8 @@ const advice: Readonly<Record<CheckNote['kind'], string>> = {
     'Packs that are in the index more than once do no harm; `lifeboat repair index` tidies them.',
   'mixed-pack': 'Packs with both trees and data do no harm; `lifeboat prune` separates them.',
   'orphaned-pack': '',
+  'archived-pack':
+    'Archived packs were not read; `lifeboat thaw SNAPSHOT` brings back those of a snapshot, then they are.',
 };
 
 interface CheckPrinter {
@@ -135,7 +137,7 @@ function createPrinter(output: Output, env: Readonly<Record<string, string | und
       else output.warn(`${output.errorStyle('red', 'error:')} ${message}`);
     },
     note({ kind, message }) {
-      if (kind === 'orphaned-pack') output.verbose(message);
+      if (kind === 'orphaned-pack' || kind === 'archived-pack') output.verbose(message);
       else output.info(message);
       if (advice[kind]) adviceDue.add(advice[kind]);
     },

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { bytesOfText } from '../../core/bytestring.ts';
-import { LifeboatError } from '../../core/errors.ts';
+import { hasCode, LifeboatError } from '../../core/errors.ts';
 import { demandReadable } from '../../engine/cold/demand-readable.ts';
 import { hasArchivedPacks } from '../../engine/cold/needed-packs.ts';
 import { loadNamedSnapshot, selectedTree } from '../../engine/look/find-snapshot.ts';
@@ -29,7 +29,7 @@ import { createRestorePrinter } from '../restore-printer.ts';
 import { restoreSource, sourceToRestore } from '../restore-source.ts';
 import { refuseFileOptions, refuseSourceOptions, restoreSourceOptions } from '../restore-source-options.ts';
 
-import { commandToThaw, pollOption, runThaw } from '../run-thaw.ts';
+import { commandToThaw, pollOption, runThaw, showThaw } from '../run-thaw.ts';
 import { latestFilterOptions, snapshotFilterOf } from '../snapshot-options.ts';
 
 const options = {
@@ -158,13 +158,19 @@ async function restoreSnapshot(context: Context): Promise<number> {
     const index = await loading;
     const findTree = (): Promise<Id> => selectedTree(openBlobReader(repository, index), named);
     const reading = { tree: findTree, selection, signal };
-    if (given.thaw) {
-      await lock.settled;
+    if (given.thaw) await lock.settled;
+    if (given.thaw && given.dryRun) await showThaw(context, repository, index, reading);
+    else if (given.thaw) {
       const choice = { speed: given.thaw, pollMs: given.thawPoll, yes: given.yes };
       await runThaw(context, repository, index, reading, choice);
     } else {
       const thawCommand = commandToThaw(context, args[0]!);
-      await demandReadable(repository, index, { ...reading, archived, commandToThaw: thawCommand });
+      const demanded = { ...reading, archived, commandToThaw: thawCommand };
+      await demandReadable(repository, index, demanded).catch((error: unknown) => {
+        // A dry run reads trees only.
+        if (!given.dryRun || !hasCode(error, 'storage-archived')) throw error;
+        output.warn(`warning: ${error.message}; to restore, first ${error.hint}`);
+      });
     }
     const tree = await findTree();
     await lock.settled;

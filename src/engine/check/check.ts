@@ -5,6 +5,7 @@ import type { BlobIndex } from '../../repository/index/blob-index.ts';
 import { openPackChecker } from '../../repository/pack-checker.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { listSnapshots } from '../../repository/snapshots.ts';
+import { unreadablePacks } from '../cold/thaw.ts';
 import { checkIndex, checkKeys, checkPresence, type PresentPack } from './check-files.ts';
 import { createFindings, type Findings } from './findings.ts';
 import { groupByPack, type IndexedPacks } from './indexed-packs.ts';
@@ -120,8 +121,15 @@ async function checkContent(
   const { repository, index, packs, present, findings } = checked;
   const random = options.random ?? Math.random;
   const filtered = options.select !== undefined;
-  const choose = (candidates: readonly PresentPack[]): PresentPack[] =>
-    options.readData ? choosePacks(candidates, options.readData, random) : [];
+  const signal = options.signal ?? new AbortController().signal;
+  const archived = options.readData ? await unreadablePacks(repository, signal) : new Set();
+  const choose = (candidates: readonly PresentPack[]): PresentPack[] => {
+    if (!options.readData) return [];
+    return choosePacks(candidates, options.readData, random).filter(({ id }) => {
+      if (archived.has(id)) findings.note('archived-pack', id, `pack ${id} is archived and was not read`);
+      return !archived.has(id);
+    });
+  };
   // Which packs some snapshots use is known once their trees are read; else the choice is made now, so that
   // no pack is read twice.
   const chosen = new Set(filtered ? [] : choose(present).map(({ number }) => number));

@@ -12,7 +12,7 @@ export interface CheckProblem {
 
 /** Something worth knowing that endangers nothing. */
 export interface CheckNote {
-  readonly kind: 'duplicate-pack' | 'mixed-pack' | 'orphaned-pack';
+  readonly kind: 'duplicate-pack' | 'mixed-pack' | 'orphaned-pack' | 'archived-pack';
   readonly id: Id;
   readonly message: string;
 }

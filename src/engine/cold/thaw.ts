@@ -9,6 +9,7 @@ import type { Repository } from '../../repository/repository.ts';
 import { type Archive, archiveOf } from './move-packs.ts';
 import {
   type ArchivedPack,
+  hasArchivedPacks,
   listArchivedPacks,
   packsOfContent,
   type ReadingOf,
@@ -91,6 +92,14 @@ export async function prepareThaw(
   const cold = [...content].flatMap((id) => archived.get(id) ?? []);
   const packs = await statesOf(repository, archive, cold, reading.signal);
   return { stage: 'content', needed: content.size, packs };
+}
+
+/** Packs that cannot be read before they are brought back. Costs one request where nothing is archived. */
+export async function unreadablePacks(repository: Repository, signal: AbortSignal): Promise<Set<Id>> {
+  const { archive } = repository.storage;
+  if (!archive || !(await hasArchivedPacks(repository))) return new Set();
+  const packs = await statesOf(repository, archive, [...(await listArchivedPacks(archive)).values()], signal);
+  return new Set(packs.filter((pack) => !isReady(pack)).map(({ id }) => id));
 }
 
 async function statesOf(
