@@ -46,7 +46,7 @@ interface LockedPlace {
 
 type Mode = 'compliance' | 'governance';
 
-describe('immutability', { skip: gatewayMissing, concurrency: true }, () => {
+describe('immutability', { skip: gatewayMissing, concurrency: 3 }, () => {
   if (!gateway) return;
   const env = { AWS_ACCESS_KEY_ID: gateway.accessKey, AWS_SECRET_ACCESS_KEY: gateway.secretKey };
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasCode } from '../../core/errors.ts';
 import { compactUnit, planCompaction } from '../../journal/compact.ts';
 import type { JournalPlace } from '../../journal/envelope.ts';
 import type { JournalSink } from '../../journal/events.ts';
@@ -27,6 +28,8 @@ export interface BackgroundCompactionOptions {
 export function startCompaction(options: BackgroundCompactionOptions): BackgroundCompaction {
   const { places, stream, unitBytes, sink } = options;
   const queue: { readonly place: JournalPlace; readonly unit: string }[] = [];
+  /** Places that let nothing go, as append-only ones: there the slices stay as they are. */
+  const keepAll = new Set<JournalPlace>();
   const stop = new AbortController();
   let nudge = Promise.withResolvers<void>();
 
@@ -44,6 +47,7 @@ export function startCompaction(options: BackgroundCompactionOptions): Backgroun
   }
 
   async function compactOne(place: JournalPlace, unit: string): Promise<void> {
+    if (keepAll.has(place)) return;
     try {
       const [plan] = planCompaction(await listUnit(place, stream, unit), unitBytes);
       if (!plan) return;
@@ -52,6 +56,7 @@ export function startCompaction(options: BackgroundCompactionOptions): Backgroun
         sink({ kind: 'compaction-failed', place: place.name, unit, error: outcome.problems[0] });
       }
     } catch (error) {
+      if (hasCode(error, 'storage-append-only', 'storage-denied')) keepAll.add(place);
       // The slices are all still there; the next start tries again.
       sink({ kind: 'compaction-failed', place: place.name, unit, error });
     }
@@ -74,7 +79,7 @@ export function startCompaction(options: BackgroundCompactionOptions): Backgroun
 
   return {
     add(unit) {
-      for (const place of places) queue.push({ place, unit });
+      for (const place of places) if (!keepAll.has(place)) queue.push({ place, unit });
       nudge.resolve();
     },
     async close() {

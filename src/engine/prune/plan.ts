@@ -96,7 +96,9 @@ export function planPrune(state: PruneState, options: PruneOptions): PrunePlan {
     throw new LifeboatError(
       'repository-damaged',
       `${missing.length} packs that snapshots need are missing: ${someOf(missing)}; nothing was removed`,
-      { hint: 'run `lifeboat check`; if the packs cannot be brought back, `lifeboat repair index`' },
+      {
+        hint: 'in a bucket that keeps versions `lifeboat repair undelete` brings back what was deleted; what cannot be brought back, `lifeboat repair index` takes out',
+      },
     );
   }
 
