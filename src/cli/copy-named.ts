@@ -207,9 +207,7 @@ async function copyBetween(
     return;
   }
   const signal = AbortSignal.any([context.signal, from.place.signal]);
-  const journals = copyJournals(run, from.place, places, sources, signal);
-  journals.catch(() => undefined); // awaited below, after the snapshots
-  const outcomes = await copyToTargets(
+  const snapshots = copyToTargets(
     from.place.repository,
     targets.map(({ place: { name, repository, signal: own } }, n) => ({
       name,
@@ -224,12 +222,18 @@ async function copyBetween(
       events: printer.events(from.place.name),
     },
   );
-  for (const [n, outcome] of outcomes.entries()) {
+  // A failure of one of them must not leave the other at work on what is then closed.
+  const [copied, journals] = await Promise.allSettled([
+    snapshots,
+    copyJournals(run, from.place, places, sources, signal),
+  ]);
+  if (copied.status === 'rejected') throw copied.reason;
+  for (const [n, outcome] of copied.value.entries()) {
     printer.copied(outcome, plan[n]!.alreadyThere);
     if (outcome.failure !== null)
       failures.push(named(outcome.name, asLifeboatError(outcome.failure, signal)));
   }
-  await journals;
+  if (journals.status === 'rejected') throw journals.reason;
 }
 
 /** With names only those snapshots; a filter as everywhere. @throws LifeboatError `snapshot-missing`, `usage`. */

@@ -65,7 +65,7 @@ export async function fromOpening(context: Context, values: FromValues): Promise
     throw new LifeboatError('usage', '--from-repo and --from-repository-file exclude each other');
   if (repository === undefined && repositoryFile === undefined)
     throw new LifeboatError('usage', 'no repository to copy from was given', {
-      hint: 'give --from-repo LOCATION or --from-repository-file FILE, or set LIFEBOAT_FROM_REPOSITORY',
+      hint: 'give --from-repo LOCATION or --from-repository-file FILE, or set LIFEBOAT_FROM_REPOSITORY; --to NAME names repositories of the configuration',
     });
   const { location, options, configured } = await locateRepository({ repository, repositoryFile }, context);
   const password = await resolvePassword(

@@ -6,6 +6,7 @@ import { createEntrySet, type EntrySet } from '../../repository/index/entry-set.
 import type { Repository } from '../../repository/repository.ts';
 import { openPool, packBytesDefault, type WorkerPool } from '../../repository/workers/pool.ts';
 import type { Compression } from '../../repository/workers/protocol.ts';
+import { threadsDefault } from '../../repository/workers/threads.ts';
 import { findUsedBlobs } from '../prune/used-blobs.ts';
 import { transferBlobs } from '../transfer/transfer-blobs.ts';
 import { storeOfAll } from './fan-out.ts';
@@ -58,7 +59,12 @@ export async function copyToTargets(
   { signal, events = {}, compression, packBytes = packBytesDefault }: CopySettings = {},
 ): Promise<CopyOutcome[]> {
   const wanting = targets.filter(({ snapshots }) => snapshots.length > 0);
-  const settings = { packBytes, ...(compression === undefined ? {} : { compression }) };
+  const settings = {
+    packBytes,
+    ...(compression === undefined ? {} : { compression }),
+    // Several targets share the processors, and the memory that each thread needs for its packs.
+    ...(wanting.length > 1 ? { workers: Math.max(1, Math.ceil(threadsDefault() / wanting.length)) } : {}),
+  };
   const [index, ...lanes] = await Promise.all([
     settled(loadIndex(source)),
     ...wanting.map((each) => settled(openLane(each, settings))),

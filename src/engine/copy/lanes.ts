@@ -47,6 +47,7 @@ export interface Lane {
 export interface LaneSettings {
   readonly compression?: Compression;
   readonly packBytes: number;
+  readonly workers?: number;
 }
 
 /** What a killed copy had stored is found again by the index: no more than this is stored a second time. */

@@ -1,4 +1,4 @@
-import { LifeboatError } from '../../core/errors.ts';
+import { hasCode, LifeboatError } from '../../core/errors.ts';
 import type { ProofCounts, ProofMode } from '../../model/proof.ts';
 import type { Storage } from '../storage.ts';
 
@@ -49,7 +49,10 @@ export function withProof(storage: Storage, mode: ProofMode): ProvingStorage {
   }
 
   async function compare(key: string, parts: readonly Uint8Array[], bytes: number): Promise<void> {
-    const loaded = await storage.load(key);
+    const loaded = await storage.load(key).catch((error: unknown) => {
+      if (hasCode(error, 'storage-missing-file')) throw unproven(key, 'it is not there');
+      throw error;
+    });
     if (loaded.length !== bytes) throw unproven(key, `has ${loaded.length} bytes there, not ${bytes}`);
     let at = 0;
     for (const part of parts) {
