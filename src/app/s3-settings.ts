@@ -2,6 +2,7 @@ import { LifeboatError } from '../core/errors.ts';
 import type { ImmutabilityPolicy } from '../model/configuration.ts';
 import type { Pacer } from '../storage/pacer.ts';
 import { parseS3Location } from '../storage/s3/location.ts';
+import type { Role } from '../storage/s3/role.ts';
 import { type Encryption, type S3Credentials, type S3Settings, s3Defaults } from '../storage/s3/settings.ts';
 import {
   oneOf,
@@ -61,6 +62,7 @@ export function s3Opening(location: string, access: StorageAccess, pacers: Pacer
     bucketLookup: given['bucket-lookup'] ?? s3Defaults.bucketLookup,
     credentials: credentialsOf(given, env),
     profile: given.profile ?? (env.AWS_PROFILE || null),
+    role: roleOf(env, given.region ?? place.region),
     connections: given.connections ?? s3Defaults.connections,
     storageClass: given['storage-class'] ?? null,
     encryption: encryptionOf(given, access),
@@ -88,6 +90,22 @@ function retentionPolicy(text: string): ImmutabilityPolicy {
   const forMs = duration(period);
   if (forMs < 1_000) throw new Error('expected at least 1s');
   return { mode: mode as ImmutabilityPolicy['mode'], forMs };
+}
+
+/** Variables as restic reads them. @param region of the bucket, as far as it is known. */
+function roleOf(env: StorageAccess['env'], region: string | null): Role | null {
+  const told = (name: string): string | null => env[`RESTIC_AWS_ASSUME_ROLE_${name}`] || null;
+  const arn = told('ARN');
+  return arn === null
+    ? null
+    : {
+        arn,
+        sessionName: told('SESSION_NAME') ?? 'lifeboat',
+        externalId: told('EXTERNAL_ID'),
+        policy: told('POLICY'),
+        region: told('REGION') ?? region,
+        endpoint: told('STS_ENDPOINT'),
+      };
 }
 
 function upperCase(text: string): string {

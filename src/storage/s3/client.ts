@@ -1,5 +1,6 @@
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import { s3CodeOf, statusOf } from './errors.ts';
+import { credentialsOfRole } from './role.ts';
 import type { Sdk } from './sdk.ts';
 import type { S3Settings } from './settings.ts';
 
@@ -66,7 +67,11 @@ async function clientOf(settings: S3Settings, sdk: Sdk, region: () => Promise<st
     },
     logger: silent,
   };
-  const client = new sdk.S3Client(config);
+  const base = new sdk.S3Client(config);
+  const client =
+    settings.role === null
+      ? base
+      : new sdk.S3Client({ ...config, credentials: credentialsOfRole(settings.role, base) });
   client.middlewareStack.add(
     (next, { commandName = '' }) =>
       (args) => {

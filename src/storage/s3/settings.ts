@@ -4,6 +4,7 @@ import { classFor } from '../class-rule.ts';
 import type { Pacer } from '../pacer.ts';
 import { isCanary, isTransient } from '../transient.ts';
 import type { S3Place } from './location.ts';
+import type { Role } from './role.ts';
 
 /** Classes whose objects must be brought back before they can be read, so only packs of file content go there. */
 const archiveClasses: ReadonlySet<string> = new Set(['GLACIER', 'DEEP_ARCHIVE']);
@@ -30,6 +31,8 @@ export interface S3Settings extends S3Place {
   /** null: as the SDK finds them (profile, SSO, web identity, container, instance). */
   readonly credentials: S3Credentials | 'anonymous' | null;
   readonly profile: string | null;
+  /** Taken with these credentials; null: they are used themselves. */
+  readonly role: Role | null;
   readonly connections: number;
   /** null: the bucket's default, STANDARD. */
   readonly storageClass: string | null;
@@ -58,6 +61,7 @@ export const s3Defaults = {
   bucketLookup: 'auto',
   credentials: null,
   profile: null,
+  role: null,
   connections: 5,
   storageClass: null,
   encryption: { kind: 'bucket-default' },
