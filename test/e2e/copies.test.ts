@@ -84,6 +84,17 @@ describe('copies of the configuration', () => {
   });
 });
 
+describe('a database whose first repository is lost', () => {
+  test('is looked for in its copies, of which one will do', async () => {
+    renameSync(box.path('local'), box.path('burnt'));
+    const { status, stdout, stderr } = await box.run('windows', 'app-db');
+    renameSync(box.path('burnt'), box.path('local'));
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /local is left out/);
+    assert.match(stdout, /^app-db in offsite$/m);
+  });
+});
+
 describe('a removable repository', () => {
   before(() => {
     renameSync(box.path('mnt/usb'), box.path('unplugged'));
