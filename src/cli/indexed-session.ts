@@ -40,7 +40,11 @@ export async function withEarlyRepository<R>(
         repository,
         'shared',
         async (_, lock) => {
-          const result = await work(repository, lock);
+          const result = await work(repository, lock).catch(async (error: unknown) => {
+            // A lock that was raced or refused says more than what then could not be read.
+            await lock.settled;
+            throw error;
+          });
           await lock.settled;
           return result;
         },

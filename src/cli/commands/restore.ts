@@ -173,8 +173,10 @@ async function restoreSnapshot(context: Context): Promise<number> {
       });
     }
     const tree = await findTree();
-    await lock.settled;
-    output.info(`restoring ${describe(named.snapshot)} to ${given.target}`);
+    const mayWrite = lock.settled.then(() => {
+      output.info(`restoring ${describe(named.snapshot)} to ${given.target}`);
+    });
+    mayWrite.catch(() => undefined); // thrown where the restore awaits it
     const printer = createRestorePrinter(output, env);
     const request: RestoreRequest = {
       tree,
@@ -187,6 +189,7 @@ async function restoreSnapshot(context: Context): Promise<number> {
       owner: given.ownershipByName ? 'names' : 'numeric',
       ...xattrs,
       ...(given.workers === undefined ? {} : { workers: given.workers }),
+      mayWrite,
       signal,
       events: printer.events,
     };

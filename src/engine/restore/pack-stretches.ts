@@ -63,6 +63,7 @@ export function createPackStretches(
     try {
       const bytes = await storage.load(keyOf('data', packName(pack)), { offset: start, length: end - start });
       // Shared memory goes to workers without being copied for each job.
+      if (bytes.buffer instanceof SharedArrayBuffer) return bytes;
       const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
       shared.set(bytes);
       return shared;

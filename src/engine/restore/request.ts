@@ -52,6 +52,8 @@ export interface RestoreRequest {
   readonly owner: 'numeric' | 'names';
   readonly selectXattr?: (name: string) => boolean;
   readonly workers?: number;
+  /** Nothing is written before this resolves, though reading begins: for a lock that was taken early. */
+  readonly mayWrite?: Promise<void>;
   readonly signal: AbortSignal;
   readonly events: RestoreEvents;
 }

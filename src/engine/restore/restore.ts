@@ -36,6 +36,12 @@ function noCounts(): RestoreCounts {
   };
 }
 
+/** Does something when it is first asked for. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | null = null;
+  return () => (done ??= work());
+}
+
 /**
  * Restores a tree into a folder. Problems with single entries are told to `request.events` and counted; the
  * promise rejects only where nothing more can be done.
@@ -57,10 +63,17 @@ export function startRestore(
     request.signal.addEventListener('abort', cancel, { once: true });
     try {
       const reader = openBlobReader(repository, index);
-      if (!request.dryRun) makeTargetFolder(request.target);
       const executor = createExecutor({ repository, index, reader, pool, request, counts });
       const limits = windowLimitsFor(repository.storage);
-      await planRestore(reader, index, request, counts, limits, executor.run);
+      const begin = once(async () => {
+        await request.mayWrite;
+        if (!request.dryRun) makeTargetFolder(request.target);
+      });
+      await planRestore(reader, index, request, counts, limits, async (window) => {
+        await begin();
+        await executor.run(window);
+      });
+      await begin();
       await executor.finish();
       return { counts, written: executor.written, durationMs: performance.now() - startedMs };
     } catch (error) {
