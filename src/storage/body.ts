@@ -16,7 +16,7 @@ export function joined(parts: readonly Uint8Array[]): Buffer {
 const sharedBytesMin = 1024 * 1024;
 
 /** Memory to read into; of large content such that threads can share it. */
-function roomFor(bytes: number): Buffer {
+export function roomFor(bytes: number): Buffer {
   return bytes < sharedBytesMin ? Buffer.allocUnsafe(bytes) : Buffer.from(new SharedArrayBuffer(bytes));
 }
 

@@ -3,11 +3,17 @@ import { type SftpSession, sftpStatus, statusOf } from './session.ts';
 
 /** Makes folders where they are missing; those that several saves need are asked for once. */
 export interface SftpFolders {
+  /**
+   * Sends what makes the folder of a file, where nothing was stored in it before, and does not wait: requests on a
+   * channel are taken in their order, so that it is there for one that is sent next. Mostly it is there already.
+   */
+  foresee(session: SftpSession, path: string, mode: number): void;
   make(session: SftpSession, path: string, mode: number): Promise<void>;
 }
 
 export function sftpFolders(): SftpFolders {
   const making = new Map<string, Promise<void>>();
+  const foreseen = new Set<string>();
 
   async function makeNow(session: SftpSession, path: string, mode: number): Promise<void> {
     try {
@@ -38,5 +44,12 @@ export function sftpFolders(): SftpFolders {
     return started;
   }
 
-  return { make };
+  function foresee(session: SftpSession, path: string, mode: number): void {
+    if (foreseen.has(path)) return;
+    foreseen.add(path);
+    // Whatever comes of it, the file that goes there tells.
+    session.makeFolder(path, mode).catch(() => undefined);
+  }
+
+  return { foresee, make };
 }

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
+import type { Attributes } from 'ssh2';
 import { hasCode, LifeboatError } from '../../core/errors.ts';
 import { runBounded } from '../../core/run-bounded.ts';
 import { connectSsh } from '../../transport/ssh/connect.ts';
 import type { SshOptions } from '../../transport/ssh/target.ts';
+import { roomFor } from '../body.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type { Storage } from '../storage.ts';
 import { sftpChannels } from './channels.ts';
@@ -50,15 +52,14 @@ export function sftpStorage(location: SftpLocation, options: SftpOptions): Conne
   let mode: Promise<number> | null = null;
 
   /** 0400 in a private repository, 0440 where the repository's config is readable by its group: as local ones. */
+  const modeBeside = (config: { readonly mode: number }): number => (config.mode & 0o040 ? 0o440 : 0o400);
+
   function fileMode(session: SftpSession): Promise<number> {
-    mode ??= session.stat(posix.join(root, 'config')).then(
-      (stat) => (stat.mode & 0o040 ? 0o440 : 0o400),
-      (error) => {
-        mode = null;
-        if (statusOf(error) === null) throw error;
-        return 0o400; // no config yet: the repository is being created
-      },
-    );
+    mode ??= session.stat(posix.join(root, 'config')).then(modeBeside, (error) => {
+      mode = null;
+      if (statusOf(error) === null) throw error;
+      return 0o400; // no config yet: the repository is being created
+    });
     return mode;
   }
 
@@ -125,10 +126,12 @@ export function sftpStorage(location: SftpLocation, options: SftpOptions): Conne
         // A new name each time: a process of the broken connection may still be writing to the old one.
         const temporary = `${path}-tmp-${randomBytes(6).toString('hex')}`;
         const finalMode = await fileMode(session);
+        const [folder, folderMode] = [posix.dirname(path), finalMode & 0o040 ? 0o750 : 0o700];
         try {
+          for (const above of foldersAbove(key)) folders.foresee(session, pathOf(above), folderMode);
           await write(session, temporary, { parts, bytes }, finalMode).catch(async (error: unknown) => {
             if (statusOf(error) !== sftpStatus.noSuchFile) throw error;
-            await folders.make(session, posix.dirname(path), finalMode & 0o040 ? 0o750 : 0o700);
+            await folders.make(session, folder, folderMode);
             await write(session, temporary, { parts, bytes }, finalMode);
           });
           await rename(session, temporary, path);
@@ -149,10 +152,13 @@ export function sftpStorage(location: SftpLocation, options: SftpOptions): Conne
       const handle = await session.open(path, 'r');
       try {
         if (range) {
-          const buffer = Buffer.allocUnsafe(range.length);
+          const buffer = roomFor(range.length);
           return buffer.subarray(0, await readInto(session, handle, buffer, range.offset));
         }
-        return await readWhole(session, handle);
+        const { bytes, attributes } = await readWhole(session, handle);
+        // It will be asked for with the first save.
+        if (key === 'config') mode ??= Promise.resolve(modeBeside(attributes));
+        return bytes;
       } finally {
         // Nothing depends on it.
         session.close(handle).catch(() => undefined);
@@ -233,6 +239,12 @@ export function sftpStorage(location: SftpLocation, options: SftpOptions): Conne
   };
 }
 
+/** Of `data/ab/name`: `data` and `data/ab`. */
+function foldersAbove(key: string): string[] {
+  const names = key.split('/').slice(0, -1);
+  return names.map((_, depth) => names.slice(0, depth + 1).join('/'));
+}
+
 async function statOrNull(session: SftpSession, path: string) {
   try {
     return await session.stat(path);
@@ -243,14 +255,18 @@ async function statOrNull(session: SftpSession, path: string) {
 }
 
 /** The first bytes come along with the size, so small files cost no time for it. */
-async function readWhole(session: SftpSession, handle: Buffer): Promise<Buffer> {
+async function readWhole(
+  session: SftpSession,
+  handle: Buffer,
+): Promise<{ readonly bytes: Buffer; readonly attributes: Attributes }> {
   const first = Buffer.allocUnsafe(session.readBytesMax);
-  const [{ size }, count] = await Promise.all([session.fstat(handle), readSome(session, handle, first, 0)]);
-  if (size <= count) return first.subarray(0, size);
-  const whole = Buffer.allocUnsafe(size);
+  const [attributes, count] = await Promise.all([session.fstat(handle), readSome(session, handle, first, 0)]);
+  const { size } = attributes;
+  if (size <= count) return { bytes: first.subarray(0, size), attributes };
+  const whole = roomFor(size);
   first.copy(whole, 0, 0, count);
   const read = await readInto(session, handle, whole.subarray(count), count);
   if (count + read < size)
     throw new LifeboatError('storage-failed', `a file became shorter while it was read`);
-  return whole;
+  return { bytes: whole, attributes };
 }
