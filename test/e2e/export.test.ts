@@ -125,7 +125,7 @@ describe('docs/export.md', () => {
   });
 });
 
-describe('lifeboat export', () => {
+describe('lifeboat export', { concurrency: 3 }, () => {
   for (const program of [systemRestic, newestRestic])
     test(`makes what tar unpacks to a repository of ${program === newestRestic ? 'the newest ' : ''}restic`, {
       skip: missing(program),
@@ -249,7 +249,7 @@ describe('lifeboat export', () => {
   });
 });
 
-describe('lifeboat import', () => {
+describe('lifeboat import', { concurrency: 3 }, () => {
   test('killed on its way leaves a sound repository, and goes on from there', async () => {
     const file = place();
     await succeed(lifeboat(), ['export', '--output', file], { repository: home });

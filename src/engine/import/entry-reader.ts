@@ -20,8 +20,23 @@ import {
 import { type EntryName, parseEntryName, volumeHeadName } from '../export/names.ts';
 import type { ByteInput } from './byte-input.ts';
 
-/** Larger than any pack or index file that programs write. */
-const entryBytesMax = 1024 * 1024 * 1024;
+/** Larger than what programs write; whoever forges an export is not to fill the memory of who reads it. */
+const packBytesMax = 1024 * 1024 * 1024;
+const indexBytesMax = 256 * 1024 * 1024;
+const smallBytesMax = 1024 * 1024;
+const keyBytesMax = 64 * 1024;
+const bytesMaxOf: Readonly<Record<EntryName['kind'], number>> = {
+  'volume-head': smallBytesMax,
+  // Spaces fill it up to a record.
+  'volume-end': 2 * smallBytesMax,
+  manifest: indexBytesMax,
+  config: smallBytesMax,
+  keys: keyBytesMax,
+  data: packBytesMax,
+  journal: packBytesMax,
+  index: indexBytesMax,
+  snapshots: indexBytesMax,
+};
 /** Beyond this the mistake is told without the rest of the name. */
 const shownNameMax = 100;
 
@@ -110,8 +125,6 @@ export async function readVolume(
           })
         : damaged(`no entry of an export begins ${at()}`);
     }
-    if (size > entryBytesMax)
-      throw damaged(`the entry ${shown(name)} states ${size} bytes, more than any file of a repository has`);
     return { name, size, seconds, header };
   }
 
@@ -127,7 +140,7 @@ export async function readVolume(
   const begin = await readHeader();
   if (begin === null) return null;
   const what = parseEntryName(begin.name);
-  if (what?.kind !== 'volume-head')
+  if (what?.kind !== 'volume-head' || begin.size > smallBytesMax)
     throw new LifeboatError('export-damaged', `${input.name} does not begin as a volume of an export does`);
   hash.update(begin.header);
   const head = parseVolumeHead(await readContent(begin.name, begin.size), `the head of ${input.name}`);
@@ -140,6 +153,8 @@ export async function readVolume(
     const entry = (await readHeader())!;
     const { name, size, seconds, header } = entry;
     const kind = parseEntryName(name);
+    if (kind !== null && size > bytesMaxOf[kind.kind])
+      throw damaged(`the entry ${shown(name)} states ${size} bytes, more than any file of a repository has`);
     if (seconds !== begin.seconds) throw damaged(`the entry ${shown(name)} is of another export`);
     if (kind === null)
       throw damaged(`it has an entry named ${JSON.stringify(shown(name))}, which no export has`);

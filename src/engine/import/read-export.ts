@@ -135,6 +135,9 @@ export async function readExport(
 const damagedAt = (name: string, volume: number, why: string): LifeboatError =>
   new LifeboatError('export-damaged', `volume ${volume} (${name}) is damaged: ${why}`);
 
+/** They are kept in memory. */
+const keysMax = 1000;
+
 /** The order in which kinds come. */
 const stages: readonly string[] = ['start', ...fileKinds, 'end'];
 
@@ -192,6 +195,8 @@ class Reading {
     this.#advance(what.kind, refuse);
     if (this.#names.has(entry.name)) throw refuse('is in the export twice');
     this.#names.add(entry.name);
+    if (what.kind === 'keys' && this.#files.keys === keysMax)
+      throw refuse('is one key file too many for any repository');
     this.#files[what.kind]++;
     this.#bytes += bytes.length;
     if (what.kind === 'config') {
