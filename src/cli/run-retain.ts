@@ -20,6 +20,9 @@ export async function runRetain(
   { dryRun, askAll, signal }: RetainRun,
 ): Promise<void> {
   const { prepareExtension, executeExtension } = await import('../engine/immutability/retain.ts');
+  const { policyOf } = await import('../engine/immutability/vault.ts');
+  // Without a policy there is nothing to walk for.
+  policyOf(repository.storage);
   const trees = showCounter(output, env, 'trees');
   const plan = await prepareExtension(repository, {
     askAll,
@@ -27,13 +30,12 @@ export async function runRetain(
     onTrees: (number) => trees.add(number),
   }).finally(() => trees.stop());
   printPlan(output, plan, dryRun);
-  const counter = showCounter(output, env, 'objects extended', plan.extend.length);
-  const report = dryRun
-    ? null
-    : await executeExtension(repository, plan, { signal, onDone: () => counter.add(1) }).finally(() =>
-        counter.stop(),
-      );
-  counter.stop();
+  let extended = 0;
+  if (!dryRun && plan.extend.length > 0) {
+    const counter = showCounter(output, env, 'objects extended', plan.extend.length);
+    const options = { signal, onDone: () => counter.add(1) };
+    ({ extended } = await executeExtension(repository, plan, options).finally(() => counter.stop()));
+  }
   if (output.json)
     output.jsonLine({
       message_type: 'retention',
@@ -43,7 +45,7 @@ export async function runRetain(
       due_bytes: plan.extendBytes,
       unprotected_objects: plan.unprotected,
       kept_objects: plan.kept,
-      extended_objects: report?.extended ?? 0,
+      extended_objects: extended,
     });
 }
 

@@ -53,10 +53,19 @@ export const command = defineCommand({
       throw new LifeboatError(
         'repository-unprotected',
         `${report.location} does not protect what these credentials have stored`,
+        hintOf(report),
       );
     return 0;
   },
 });
+
+/** Where nothing but a bypass of governance went through, something simpler helps. */
+function hintOf({ results }: TamperReport): { hint?: string } {
+  const bad = results.filter(({ outcome }) => outcome !== 'refused' && outcome !== 'recoverable');
+  return bad.every(({ attempt }) => attempt.endsWith('-bypassing-governance'))
+    ? { hint: 'use `compliance`, or deny these credentials s3:BypassGovernanceRetention' }
+    : {};
+}
 
 const attempts: Readonly<Record<TamperAttempt, string>> = {
   overwrite: 'overwrite',
