@@ -8,6 +8,7 @@ import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { installAzurite } from './test/azurite.ts';
 import { preparePeers } from './test/peers.ts';
 import { installPostgresServers } from './test/postgres-servers.ts';
 import { runTests } from './test/run.ts';
@@ -47,6 +48,7 @@ function filesToRun(): string[] {
 
 installSystemPackages();
 installPostgresServers(options.soak);
+installAzurite();
 const tool = (name: string): string => join(root, 'node_modules', '.bin', name);
 step('build', process.execPath, ['scripts/build.mjs']);
 if (!options.peers && paths.length === 0) {

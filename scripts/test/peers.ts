@@ -48,6 +48,16 @@ const peers: readonly Peer[] = [
       path: 'bin/versitygw',
     }),
   },
+  {
+    name: 'fake-gcs-server',
+    variable: 'LIFEBOAT_TEST_FAKE_GCS',
+    toolchain: 'go',
+    build: (folder) => ({
+      args: ['install', 'github.com/fsouza/fake-gcs-server@latest'],
+      env: { GOBIN: join(folder, 'bin'), CGO_ENABLED: '0' },
+      path: 'bin/fake-gcs-server',
+    }),
+  },
 ];
 
 /** Where built peers are kept between runs. Removing the folder makes the next run build the newest again. */
