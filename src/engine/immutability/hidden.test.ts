@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { ObjectVersion } from '../../model/retention.ts';
 import { planUndelete } from './hidden.ts';
 import { planSweep } from './sweep.ts';
+import { isOfRepository } from './vault.ts';
 
 const hourMs = 3_600_000;
 const nowMs = 1000 * hourMs;
@@ -74,6 +75,12 @@ describe('what was hidden since a time', () => {
       ['data/twice', 'data/back'],
     );
   });
+});
+
+test('what else is in the bucket is not the repository', () => {
+  const ours = ['config', 'keys/a', 'data/aa/a', 'lifeboat/journal/app/1/heartbeat', 'locks/a'];
+  const others = ['app/config', 'app/data/aa/a', 'configuration', 'keys', 'database/dump', 'config/a'];
+  assert.deepEqual([...ours, ...others].filter(isOfRepository), ours);
 });
 
 describe('a sweep', () => {

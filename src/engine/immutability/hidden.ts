@@ -3,7 +3,7 @@ import { hasCode, LifeboatError, messageOf } from '../../core/errors.ts';
 import { isHeartbeatKey } from '../../journal/layout.ts';
 import type { ObjectVersion } from '../../model/retention.ts';
 import { configKey, idOfKey } from '../../repository/layout.ts';
-import { forEachOf, type Storage, vaultOf } from './vault.ts';
+import { forEachOf, repositoryVersions, type Storage, vaultOf } from './vault.ts';
 
 /**
  * Bringing back what somebody hid: on a bucket that keeps versions, deleting only puts a marker above an object, and
@@ -71,7 +71,7 @@ export async function prepareUndelete(storage: Storage, sinceMs: number): Promis
       `the bucket of ${storage.location} keeps no versions, so what was deleted is gone`,
       { hint: 'restore from another copy; a bucket with Object Lock keeps versions' },
     );
-  return planUndelete(await vault.versions(''), sinceMs);
+  return planUndelete(await repositoryVersions(storage), sinceMs);
 }
 
 export interface UndeleteReport {

@@ -4,7 +4,15 @@ import { idOfKey, keyOf } from '../../repository/layout.ts';
 import { mayProtect } from '../../repository/protection.ts';
 import { listFiles, type Repository } from '../../repository/repository.ts';
 import { findNeeded, type NeededObjects, type NeededOptions } from './needed.ts';
-import { contentVersions, forEachOf, lookAtProtection, type Place, type Storage, vaultOf } from './vault.ts';
+import {
+  contentVersions,
+  forEachOf,
+  lookAtProtection,
+  type Place,
+  repositoryVersions,
+  type Storage,
+  vaultOf,
+} from './vault.ts';
 
 /**
  * Legal holds of snapshots. That a snapshot is held is recorded by the legal hold of its own file, so it is known
@@ -86,7 +94,7 @@ export async function planRelease(
   const byOthers = others.length > 0 ? await findNeeded(repository, new Set(others), options) : null;
   const keep = new Set(byOthers ? keysOf(byOthers) : []);
   const mine = keysOf(needed);
-  const all = (await vaultOf(storage).versions('')).filter(({ isDeleteMarker }) => !isDeleteMarker);
+  const all = (await repositoryVersions(storage)).filter(({ isDeleteMarker }) => !isDeleteMarker);
   const own = new Set(mine);
   const release = all.filter(({ key }) => own.has(key) && !keep.has(key));
   // While others are held, nobody can tell for whom what was left over is held.

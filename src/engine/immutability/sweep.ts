@@ -1,7 +1,7 @@
 import { hasCode } from '../../core/errors.ts';
 import { isHeartbeatKey } from '../../journal/layout.ts';
 import type { ObjectVersion } from '../../model/retention.ts';
-import { forEachOf, type Storage } from './vault.ts';
+import { forEachOf, repositoryVersions, type Storage } from './vault.ts';
 
 /**
  * What was hidden for long enough: snapshots that were forgotten, index files and log that were replaced. On a bucket
@@ -86,5 +86,5 @@ export async function executeSweep(
 export async function prepareSweep(storage: Storage): Promise<SweepPlan | null> {
   const { vault } = storage;
   if (!vault?.policy) return null;
-  return planSweep(await vault.versions(''), vault.policy.forMs, Date.now());
+  return planSweep(await repositoryVersions(storage), vault.policy.forMs, Date.now());
 }

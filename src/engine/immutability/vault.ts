@@ -1,6 +1,7 @@
 import { LifeboatError } from '../../core/errors.ts';
 import { runBounded } from '../../core/run-bounded.ts';
 import type { ObjectProtection, ObjectVersion } from '../../model/retention.ts';
+import { configKey } from '../../repository/layout.ts';
 import { mayProtect, protectionOf } from '../../repository/protection.ts';
 import type { Repository } from '../../repository/repository.ts';
 
@@ -69,13 +70,19 @@ export async function lookAtProtection<T extends Place>(
   return found;
 }
 
+/** In one bucket there may be more than this repository, also below it where it lies at the root. */
+export function isOfRepository(key: string): boolean {
+  return key === configKey || /^(?:keys|locks|snapshots|index|data|lifeboat)\//.test(key);
+}
+
+/** Every version of every object of the repository, of each key newest first. */
+export async function repositoryVersions(storage: Storage): Promise<ObjectVersion[]> {
+  return (await vaultOf(storage).versions('')).filter(({ key }) => isOfRepository(key));
+}
+
 /** The content that keys have, and had: versions that are no delete markers, also hidden ones. */
-export async function contentVersions(
-  storage: Storage,
-  keys: Iterable<string>,
-  prefix = '',
-): Promise<ObjectVersion[]> {
+export async function contentVersions(storage: Storage, keys: Iterable<string>): Promise<ObjectVersion[]> {
   const wanted = new Set(keys);
-  const versions = await vaultOf(storage).versions(prefix);
+  const versions = await repositoryVersions(storage);
   return versions.filter(({ key, isDeleteMarker }) => !isDeleteMarker && wanted.has(key));
 }
