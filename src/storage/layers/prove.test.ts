@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type MemoryStorage, memoryStorage } from '../../../test/damage/memory-storage.ts';
+import { LifeboatError } from '../../core/errors.ts';
 import type { Storage } from '../storage.ts';
 import { withPresence } from './present.ts';
 import { sampleEvery, withProof } from './prove.ts';
@@ -44,6 +45,19 @@ describe('proof of what is saved', () => {
     }
     await assert.rejects(all.save('data/aa/second', content), { code: 'copy-unproven' });
     await some.save('data/aa/second', content);
+  });
+
+  test('of what went straight into an archive is its size', async () => {
+    const cold = (storage: Storage): Storage => ({
+      ...storage,
+      load: (key) => Promise.reject(new LifeboatError('storage-archived', `${key} is in an archive`)),
+    });
+    const { storage, counts } = withProof(cold(memoryStorage()), 'read');
+    await storage.save('data/aa/x', content);
+    assert.deepEqual(counts(), { objects: 1, bytes: 12, readBack: 0, readBackBytes: 0 });
+    await assert.rejects(withProof(cold(short), 'read').storage.save('data/aa/x', content), {
+      code: 'copy-unproven',
+    });
   });
 
   test('counts what was proven, and of locks proves nothing', async () => {

@@ -34,9 +34,8 @@ export function withProof(storage: Storage, mode: ProofMode): ProvingStorage {
 
   async function prove(key: string, parts: readonly Uint8Array[]): Promise<void> {
     const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-    const readBack = isReadBack(key);
-    if (readBack) await compare(key, parts, bytes);
-    else {
+    const readBack = isReadBack(key) && (await compare(key, parts, bytes));
+    if (!readBack) {
       const size = await storage.size(key);
       if (size !== bytes)
         throw unproven(key, size === null ? 'it is not there' : `has ${size} bytes there, not ${bytes}`);
@@ -48,11 +47,14 @@ export function withProof(storage: Storage, mode: ProofMode): ProvingStorage {
     counts.readBackBytes += bytes;
   }
 
-  async function compare(key: string, parts: readonly Uint8Array[], bytes: number): Promise<void> {
+  /** @returns false for what went straight into an archive, of which only the size can be asked. */
+  async function compare(key: string, parts: readonly Uint8Array[], bytes: number): Promise<boolean> {
     const loaded = await storage.load(key).catch((error: unknown) => {
       if (hasCode(error, 'storage-missing-file')) throw unproven(key, 'it is not there');
+      if (hasCode(error, 'storage-archived')) return null;
       throw error;
     });
+    if (loaded === null) return false;
     if (loaded.length !== bytes) throw unproven(key, `has ${loaded.length} bytes there, not ${bytes}`);
     let at = 0;
     for (const part of parts) {
@@ -60,6 +62,7 @@ export function withProof(storage: Storage, mode: ProofMode): ProvingStorage {
         throw unproven(key, 'its content there is another');
       at += part.length;
     }
+    return true;
   }
 
   return {
