@@ -163,9 +163,12 @@ function explanation(error: unknown): string {
 /** Whether what was refused is a retention, by a bucket that was made without Object Lock. */
 export function lacksObjectLock(error: unknown): boolean {
   const code = s3CodeOf(error);
-  return (
-    code === 'InvalidRequest' || code === 'ObjectLockConfigurationNotFoundError' || statusOf(error) === 501
-  );
+  if (/ObjectLock/i.test(code) || statusOf(error) === 501) return true;
+  const { message } = (error ?? {}) as AwsError;
+  // Ceph gives no words; of those that do, others may mean other settings.
+  const isWordless =
+    typeof message !== 'string' || /^(?:Unknown|UnknownError|InvalidRequest|)$/.test(message);
+  return code === 'InvalidRequest' && (isWordless || /lock/i.test(message));
 }
 
 /** @param action such as `write data/ab/…`. */
