@@ -156,6 +156,10 @@ function explanation(error: unknown): string {
 
 const hints: Readonly<Record<string, string>> = {
   'storage-credentials': 'check AZURE_ACCOUNT_KEY or AZURE_ACCOUNT_SAS; without both, log in with: az login',
+  'storage-archived':
+    'bring the packs back (`az storage blob set-tier --tier Hot`), wait until they are there, then run the command again',
+  'storage-bucket-missing':
+    'check the name of the container and AZURE_ACCOUNT_NAME; `lifeboat init` creates the container where it may',
   ENOTFOUND: 'check AZURE_ACCOUNT_NAME and AZURE_ENDPOINT_SUFFIX',
 };
 
