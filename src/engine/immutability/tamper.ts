@@ -221,7 +221,7 @@ async function cleanUp(storage: Storage): Promise<boolean> {
     for (const { key, versionId } of versions.toReversed())
       await vault.removeVersion(key, versionId).catch((error: unknown) => {
         // It is locked, or these credentials may not, which is what is hoped for.
-        if (!(error instanceof LifeboatError)) throw error;
+        if (!hasCode(error, ...refusals)) throw error;
       });
     return true;
   } catch (error) {

@@ -92,6 +92,8 @@ export function s3Vault(settings: S3Settings, requests: S3Requests): Vault {
           },
           (error) => {
             if (statusOf(error) === 403) return null;
+            // Servers without versions do not know the question.
+            if ([405, 501].includes(statusOf(error))) return false;
             throw error;
           },
         );
