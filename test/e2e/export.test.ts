@@ -206,7 +206,7 @@ describe('lifeboat export', { concurrency: 3 }, () => {
       const args = [
         'export',
         '--limit-download',
-        '60',
+        '40',
         '--volume-size',
         '100k',
         '--output',
@@ -237,7 +237,7 @@ describe('lifeboat export', { concurrency: 3 }, () => {
     assert.equal(early.status, 1);
     assert.match(early.stderr, /needs about 1 MiB, and .* has 1 MiB free; nothing was written/);
     writeFileSync(join(disk.path, 'filler'), '');
-    const child = start(lifeboat(), ['export', '--limit-download', '100', '--output', file], {
+    const child = start(lifeboat(), ['export', '--limit-download', '60', '--output', file], {
       repository: home,
     });
     await until(() => existsSync(`${file}.partial`));
@@ -254,7 +254,7 @@ describe('lifeboat import', { concurrency: 3 }, () => {
     const file = place();
     await succeed(lifeboat(), ['export', '--output', file], { repository: home });
     const repository = await emptyRepository('same');
-    const child = start(lifeboat(), ['import', '--limit-upload', '60', file], { repository });
+    const child = start(lifeboat(), ['import', '--limit-upload', '40', file], { repository });
     const packs = (): string[] =>
       existsSync(join(repository, 'data'))
         ? readdirSync(join(repository, 'data'), { recursive: true, encoding: 'utf8' }).filter((name) =>
