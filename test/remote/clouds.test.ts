@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { after, describe, test } from 'node:test';
 import { azuriteMissing, startAzurite } from '../azure/azurite.ts';
 import { connectTo as connectToAzure } from '../azure/place.ts';
 import { startRecorded } from '../gcs/recorded.ts';
-import { json, lifeboat, run, succeed } from '../programs.ts';
+import { ended, json, lifeboat, run, succeed } from '../programs.ts';
 import { exchangeBackups, makeFiles } from './exchange.ts';
 import { makeCertificate, startTunnel } from './tunnel.ts';
 
@@ -20,6 +21,46 @@ after(() => rmSync(scratch, { recursive: true, force: true }));
 const files = makeFiles(join(scratch, 'files'));
 const tls = makeCertificate(scratch, ['*.blob.core.windows.net', 'oauth2.googleapis.com']);
 const noTls = tls === null && 'needs openssl';
+
+const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'storage.md'), 'utf8');
+
+/** The blocks of one language in a section of docs/storage.md, with its examples made real. */
+function blocksOf(
+  heading: string,
+  language: string,
+  values: readonly (readonly [example: string, real: string])[],
+): string {
+  const section = page.split(new RegExp(`^## ${heading}$`, 'm'))[1]?.split(/^## /m)[0] ?? '';
+  const blocks = [...section.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))];
+  assert.ok(blocks.length > 0, heading);
+  return values.reduce(
+    (whole, [example, real]) => {
+      assert.ok(whole.includes(example), `${heading} has no ${example}`);
+      return whole.replaceAll(example, real);
+    },
+    blocks.map(([, body]) => body).join(''),
+  );
+}
+
+/** Runs the commands of the page, then names the same place by its configuration. */
+async function followPage(script: string, configuration: string, env: Record<string, string>): Promise<void> {
+  const bin = join(scratch, 'bin');
+  mkdirSync(bin, { recursive: true });
+  writeFileSync(join(bin, 'lifeboat'), `#!/bin/sh\nexec '${lifeboat().path}' --no-cache "$@"\n`, {
+    mode: 0o755,
+  });
+  writeFileSync(join(scratch, 'repo.key'), 'of the page\n', { mode: 0o600 });
+  writeFileSync(join(scratch, 'page.yaml'), configuration);
+  const more = `${script}\nunset LIFEBOAT_PASSWORD\nlifeboat --config ${scratch}/page.yaml -r offsite snapshots`;
+  const { status, stdout, stderr } = await ended(
+    spawn('/bin/sh', ['-eu', '-c', more], {
+      env: { PATH: `${bin}:${process.env.PATH}`, HOME: scratch, LIFEBOAT_PASSWORD: 'of the page', ...env },
+    }),
+  );
+  assert.equal(status, 0, stdout + stderr);
+  assert.match(stdout, /no errors were found/);
+  assert.match(stdout, /1 snapshots/);
+}
 
 describe('repositories on Azure', { skip: azuriteMissing || noTls }, async () => {
   if (azuriteMissing || !tls) return;
@@ -73,6 +114,26 @@ repositories:
     assert.match(shown, new RegExp(`path: azure:${container}:/named`));
     assert.match(shown, /azure\.access-tier: Cool/);
     assert.ok(!shown.includes(server.key));
+  });
+
+  test('are made and used as docs/storage.md tells', async () => {
+    writeFileSync(join(scratch, 'azure.key'), server.key, { mode: 0o600 });
+    const values = [
+      ['acmebackups', server.account],
+      ['backups:/app', `${container}:/app`],
+      ["'of the storage account'", server.key],
+      ['/srv/app', files],
+    ] as const;
+    const inConfiguration = [
+      ['acmebackups', server.account],
+      ['container: backups', `container: ${container}`],
+      ['/etc/lifeboat', scratch],
+    ] as const;
+    const { HTTPS_PROXY, LIFEBOAT_CACERT } = env;
+    await followPage(blocksOf('Azure', 'sh', values), blocksOf('Azure', 'yaml', inConfiguration), {
+      HTTPS_PROXY,
+      LIFEBOAT_CACERT,
+    });
   });
 
   test('say what to do where something is wrong, and show no credentials', async () => {
@@ -174,6 +235,21 @@ describe('repositories on Google Cloud Storage', () => {
     });
     assert.notEqual(status, 0);
     assert.ok(!(stdout + stderr).includes('token-of-somebody'));
+  });
+
+  test('are made and used as docs/storage.md tells, on an emulator', async (t) => {
+    const storage = await startRecorded();
+    t.after(() => storage.stop());
+    await followPage(
+      blocksOf('Google Cloud Storage', 'sh', [['/srv/app', files]]),
+      // The emulator wants no credentials, and a file that is named must be there.
+      blocksOf('Google Cloud Storage', 'yaml', [
+        [', credentials: /etc/lifeboat/gcs.json', ''],
+        ['/etc/lifeboat', scratch],
+      ]),
+      { STORAGE_EMULATOR_HOST: storage.endpoint },
+    );
+    assert.ok(storage.buckets.get('acme-backups')?.has('app/config'));
   });
 
   test('say what to do where there are no credentials', async () => {
