@@ -1,5 +1,5 @@
 import { type AheadRepository, type OpenOptions, openAheadAt, openAt } from '../app/connect.ts';
-import { beginLists, type FirstLists } from '../repository/first-lists.ts';
+import { beginReadingLists, type FirstLists, type ReadingLists } from '../repository/first-lists.ts';
 import { acquireLock } from '../repository/lock.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
@@ -67,7 +67,7 @@ export interface SessionLock {
   /** For a lock taken early: await it before the first write. */
   readonly settled: Promise<void>;
   /** For a lock taken early: what to read snapshots and index from. */
-  readonly lists: FirstLists | null;
+  readonly lists: ReadingLists | null;
 }
 
 /**
@@ -82,7 +82,7 @@ export async function withSessionLock<T>(
   early: FirstLists | boolean = false,
 ): Promise<T> {
   if (mode === 'shared' && context.global.noLock) {
-    const lists = typeof early === 'object' ? early : beginLists(repository.storage);
+    const lists = typeof early === 'object' ? early : early ? beginReadingLists(repository.storage) : null;
     return work(context.signal, { signal: context.signal, settled: Promise.resolve(), lists });
   }
   const lock = await acquireLock(repository, {

@@ -6,17 +6,27 @@ import { type ListedFile, listFiles } from './repository.ts';
  * a distant storage then answers in the same round trip. Snapshots come before the index, so that the index knows
  * all that they refer to.
  */
-export interface FirstLists {
+export interface FirstLists extends ReadingLists {
   readonly locks: Promise<readonly ListedFile[]>;
+}
+
+/** What is read from. */
+export interface ReadingLists {
   readonly snapshots: Promise<readonly ListedFile[]>;
   readonly index: Promise<readonly ListedFile[]>;
 }
 
 /** Begins at once. A list that fails tells whoever awaits it. */
-export function beginLists(storage: Storage): FirstLists {
-  const locks = listFiles(storage, 'locks');
+export function beginReadingLists(storage: Storage): ReadingLists {
   const snapshots = listFiles(storage, 'snapshots');
   const index = snapshots.then(() => listFiles(storage, 'index'));
-  for (const list of [locks, snapshots, index]) list.catch(() => undefined); // thrown where it is awaited
-  return { locks, snapshots, index };
+  for (const list of [snapshots, index]) list.catch(() => undefined); // thrown where it is awaited
+  return { snapshots, index };
+}
+
+/** The same with the locks. */
+export function beginLists(storage: Storage): FirstLists {
+  const locks = listFiles(storage, 'locks');
+  locks.catch(() => undefined); // as above
+  return { locks, ...beginReadingLists(storage) };
 }

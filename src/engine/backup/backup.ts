@@ -13,7 +13,7 @@ import {
 } from '../../policy/snapshot-selection.ts';
 import { type BlobReader, openBlobReader } from '../../repository/blob-reader.ts';
 import { type BlobStore, openBlobStore } from '../../repository/blob-store.ts';
-import { beginLists } from '../../repository/first-lists.ts';
+import { beginReadingLists, type ReadingLists } from '../../repository/first-lists.ts';
 import { type BlobIndex, loadIndex } from '../../repository/index/blob-index.ts';
 import { holdsConfig, type Repository } from '../../repository/repository.ts';
 import { listSnapshots, removeSnapshot, saveSnapshot } from '../../repository/snapshots.ts';
@@ -35,7 +35,7 @@ export interface BackupGround {
 /** Snapshots first, then the index: so all that a snapshot refers to is in the index. */
 export async function readGround(
   repository: Repository,
-  lists = beginLists(repository.storage),
+  lists: ReadingLists = beginReadingLists(repository.storage),
 ): Promise<BackupGround> {
   const loading = loadIndex(repository, { listed: lists.index });
   loading.catch(() => undefined); // thrown below, unless the snapshots cannot be read

@@ -7,9 +7,9 @@ export const blobsPerIndexFile = 50_000;
 const ageMaxMs = 10 * 60_000;
 
 export interface IndexWriter {
-  /** Notes a pack that is stored durably; may write an index file. All blobs of a pack go to one file. */
+  /** Notes a pack that is stored durably; may begin an index file. All blobs of a pack go to one file. */
   add(pack: IndexedPack): Promise<void>;
-  /** Writes what is left. Returns the IDs of all index files written. */
+  /** Writes what is left. Returns the IDs of all index files written. @throws the first failure of any of them. */
   finish(): Promise<Id[]>;
 }
 
@@ -19,6 +19,8 @@ export function createIndexWriter(repository: Repository, everyMs: number = ageM
   let blobs = 0;
   let since = Date.now();
   const written: Id[] = [];
+  /** The file that is being written while packs are added. */
+  let writing: Promise<void> = Promise.resolve();
 
   async function write(): Promise<void> {
     if (packs.length === 0) return;
@@ -34,10 +36,15 @@ export function createIndexWriter(repository: Repository, everyMs: number = ageM
       if (packs.length === 0) since = Date.now();
       packs.push(pack);
       blobs += pack.blobs.length;
-      if (blobs >= blobsPerIndexFile || Date.now() - since >= everyMs) await write();
+      if (blobs < blobsPerIndexFile && Date.now() - since < everyMs) return;
+      // Packs go on being stored meanwhile; a second file waits for the first.
+      const before = writing;
+      writing = write();
+      writing.catch(() => undefined); // thrown by the next call
+      await before;
     },
     async finish() {
-      await write();
+      await Promise.all([writing, write()]);
       return written;
     },
   };
