@@ -1,6 +1,6 @@
 import { LifeboatError, messageOf } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
-import type { Traffic } from '../storage/layers/count.ts';
+import type { Traffic } from '../model/traffic.ts';
 import type { Retrying } from '../storage/layers/retry.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { CacheSettings } from './local-cache.ts';

@@ -1,4 +1,4 @@
-import type { Traffic } from '../storage/layers/count.ts';
+import type { Traffic } from '../model/traffic.ts';
 import { formatBytes } from './format.ts';
 import type { Output } from './terminal.ts';
 
