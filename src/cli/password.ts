@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { errnoOf, LifeboatError, messageOf } from '../core/errors.ts';
+import { readPasswordFile } from '../app/password-file.ts';
+import { LifeboatError } from '../core/errors.ts';
 import { decodeTextFile, trimWhiteSpace } from '../core/text-file.ts';
-import { readSmallFile } from '../transport/small-file.ts';
 import { promptHidden, readLine } from './prompt.ts';
 import { splitCommand } from './split-command.ts';
 import type { Output, OutputStream } from './terminal.ts';
@@ -52,29 +52,12 @@ export async function passwordFromSources(
 
 async function lookUp(sources: PasswordSources, context: PasswordContext): Promise<string | null> {
   if (sources.passwordCommand !== undefined) return fromCommand(sources.passwordCommand, context.signal);
-  if (sources.passwordFile !== undefined) return fromFile(sources.passwordFile, context.signal);
+  if (sources.passwordFile !== undefined) return readPasswordFile(sources.passwordFile, context.signal);
   for (const variable of sources.variables) {
     const password = context.env[variable];
     if (password) return password;
   }
   return sources.configured && !sources.insecureNoPassword ? sources.configured() : null;
-}
-
-const passwordBytesMax = 1024 * 1024;
-
-async function fromFile(path: string, signal: AbortSignal): Promise<string> {
-  let bytes: Buffer;
-  try {
-    ({ bytes } = await readSmallFile(path, { bytesMax: passwordBytesMax, signal }));
-  } catch (error) {
-    if (error instanceof LifeboatError) throw error;
-    const why = errnoOf(error) === 'ENOENT' ? 'does not exist' : `cannot be read: ${messageOf(error)}`;
-    throw new LifeboatError('password-missing', `password file ${path} ${why}`, { cause: error });
-  }
-  const password = decodeTextFile(bytes);
-  if (password === null)
-    throw new LifeboatError('password-missing', `password file ${path} does not hold text in UTF-8`);
-  return trimWhiteSpace(password);
 }
 
 async function fromCommand(line: string, signal: AbortSignal): Promise<string> {
