@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { hasCode, LifeboatError } from '../../../core/errors.ts';
 import { connectFailure, isTlsFailure, sqlStateOf } from './failure.ts';
+import { LargeReadSocket } from './large-reads.ts';
 import { type ConnectionSettings, describeConnection } from './settings.ts';
 import { type TlsAttempt, tlsAttempts } from './tls.ts';
 
@@ -10,6 +11,8 @@ export interface ConnectOptions {
   readonly applicationName?: string;
   /** Speaks the physical replication protocol instead of SQL. */
   readonly replication?: boolean;
+  /** Much will be read: takes it in larger pieces where there is no TLS in between. */
+  readonly largeReads?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -73,7 +76,7 @@ function unbound(settings: ConnectionSettings): LifeboatError {
 async function attempt(
   settings: ConnectionSettings,
   tls: TlsAttempt,
-  { applicationName = 'lifeboat', replication = false, signal }: ConnectOptions,
+  { applicationName = 'lifeboat', replication = false, largeReads = false, signal }: ConnectOptions,
 ): Promise<Connected> {
   if (signal?.aborted) throw cancelled();
   const pg = (await import('pg')).default;
@@ -101,6 +104,7 @@ async function attempt(
     types: await typeParsers(),
     sslnegotiation: 'postgres',
     ...(replication && { replication: 'true' }),
+    ...(largeReads && tls === null && { stream: () => new LargeReadSocket() }),
   } as ConstructorParameters<typeof pg.Client>[0]);
   const { connection } = internalsOf(client);
   connection.prependListener('authenticationSASL', ({ mechanisms }: { mechanisms: readonly string[] }) => {

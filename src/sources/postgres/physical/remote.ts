@@ -106,6 +106,7 @@ async function* copyFiles(
   const data = await openReplication(options.settings, {
     signal: options.signal,
     applicationName: 'lifeboat backup',
+    largeReads: true,
     // The server goes through its files twice: to estimate their size, and to send them.
     onNotice(message) {
       if (!said.has(message)) run.warning(`the server says: ${message}`);
@@ -248,7 +249,7 @@ async function wholeOf(entry: TarEntry): Promise<Buffer> {
       `the server sent a ${toText(entry.path)} of ${entry.size} bytes`,
     );
   const parts: Uint8Array[] = [];
-  for await (const part of entry.bytes) parts.push(part);
+  for await (const part of entry.bytes) parts.push(Uint8Array.from(part));
   return Buffer.concat(parts);
 }
 

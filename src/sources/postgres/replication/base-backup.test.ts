@@ -31,7 +31,7 @@ async function write(backup: BaseBackupStream, folder: string): Promise<string[]
       else if (entry.type === 'symlink') symlinkSync(entry.linkTarget!, path);
       else {
         const pieces: Uint8Array[] = [];
-        for await (const piece of entry.bytes) pieces.push(piece);
+        for await (const piece of entry.bytes) pieces.push(Uint8Array.from(piece));
         const content = Buffer.concat(pieces);
         assert.equal(content.length, entry.size, entry.path);
         writeFileSync(path, content, { mode: entry.mode });
@@ -83,7 +83,7 @@ for (const server of ['debian', 'newest'] satisfies Server[]) {
       uri = cluster.url,
     ): Promise<ReplicationSession> {
       const settings = await connectionSettings(uri, { password: null, env: { HOME: '/nonexistent' } });
-      const session = await openReplication(settings);
+      const session = await openReplication(settings, { largeReads: true });
       t.after(() => session.close());
       return session;
     }

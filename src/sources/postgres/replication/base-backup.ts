@@ -42,7 +42,7 @@ export interface BackupTablespace {
 export interface BackupArchive {
   /** null is the data directory, with `backup_label` first and `global/pg_control` last. */
   readonly tablespace: BackupTablespace | null;
-  /** Taken once, to its end before the next archive is asked for. */
+  /** Taken once, to its end before the next archive is asked for. Bytes of entries are overwritten by those that follow. */
   readonly entries: AsyncIterable<TarEntry>;
 }
 
@@ -106,7 +106,7 @@ type Arrived = (part: { archive: string; pull: Pull } | { manifest: Pull }) => A
 
 async function collect(pull: Pull): Promise<Uint8Array> {
   const pieces: Buffer[] = [];
-  for (let piece = await pull(); piece; piece = await pull()) pieces.push(piece);
+  for (let piece = await pull(); piece; piece = await pull()) pieces.push(Buffer.from(piece));
   return Buffer.concat(pieces);
 }
 
@@ -234,8 +234,10 @@ export async function startBaseBackup(
     taken = true;
     let whole = false;
     try {
+      conversation.wire.reusesMemory = true;
       if (major >= 15) yield* taggedParts(conversation, options, arrived);
       else yield* separateParts(conversation, names, options, arrived);
+      conversation.wire.reusesMemory = false;
       end = positionOf(await conversation.rows());
       await conversation.finish();
       whole = true;

@@ -51,6 +51,8 @@ export interface ReplicationSession {
 }
 
 export interface ReplicationOptions extends SessionOptions {
+  /** For base backups: much will be read. */
+  readonly largeReads?: boolean;
   /** Warnings and notices of the server. */
   readonly onNotice?: (message: string) => void;
 }
@@ -103,12 +105,13 @@ function majorOf(version: string | undefined, settings: ConnectionSettings): num
  */
 export async function openReplication(
   settings: ConnectionSettings,
-  { signal, applicationName, onNotice }: ReplicationOptions = {},
+  { signal, applicationName, largeReads, onNotice }: ReplicationOptions = {},
 ): Promise<ReplicationSession> {
   const connected = await connect(settings, {
     replication: true,
     ...(signal && { signal }),
     ...(applicationName !== undefined && { applicationName }),
+    ...(largeReads && { largeReads }),
   });
   const place = connected.settings;
   const { stream } = internalsOf(connected.client).connection;

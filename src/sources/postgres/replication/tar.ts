@@ -17,7 +17,10 @@ export interface TarEntry {
   readonly size: number;
   /** Of symlinks. */
   readonly linkTarget: ByteString | null;
-  /** Exactly `size` bytes, consumed before the next entry is asked for; what is not taken is skipped. */
+  /**
+   * Exactly `size` bytes, consumed before the next entry is asked for; what is not taken is skipped. A piece may be
+   * overwritten once the next is asked for.
+   */
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 

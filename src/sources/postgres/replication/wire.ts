@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { LifeboatError } from '../../../core/errors.ts';
+import { LargeReadSocket } from '../connection/large-reads.ts';
 
 /**
  * Messages of a server (protocol, "Message Formats") straight from a socket whose login is done: a type, a length,
@@ -30,6 +31,11 @@ export class Wire {
   #offset = 0;
   /** Bytes of the current message that are not taken yet. */
   left = 0;
+  /**
+   * Whether what was handed out may be overwritten once more is asked for: then memory for what arrives is used again,
+   * where the socket can. For data only, which is taken piece by piece.
+   */
+  reusesMemory = false;
 
   /** Takes the socket over: whoever listened to its data before does so no more. */
   constructor(socket: Socket) {
@@ -105,6 +111,8 @@ export class Wire {
           this.#taken = 0;
         }
         this.#arrivedBytes -= next.length;
+        if (this.reusesMemory && this.#socket instanceof LargeReadSocket)
+          this.#socket.slabs.release(this.#chunk);
         this.#chunk = next;
         this.#offset = 0;
         if (this.#paused && this.#arrivedBytes <= resumeAtBytes) {
