@@ -1,9 +1,11 @@
-import { LifeboatError, messageOf } from '../core/errors.ts';
+import { hasCode, LifeboatError, messageOf } from '../core/errors.ts';
+import { bucketOf, prepareLifecycle } from '../engine/cold/lifecycle.ts';
+import { differencesOf } from '../engine/cold/lifecycle-plan.ts';
 import { executeMoves, type PreparedMoves, prepareMoves } from '../engine/cold/move-packs.ts';
 import { markChanges } from '../engine/cold/move-plan.ts';
 import type { Repository } from '../repository/repository.ts';
 import { warmThreads } from '../repository/workers/threads.ts';
-import { coldSettings, demandTiers, withRepositoryArgument } from './bucket-session.ts';
+import { type ColdSettings, coldSettings, demandTiers, withRepositoryArgument } from './bucket-session.ts';
 import type { CommandContext } from './command.ts';
 import { plural } from './format.ts';
 import { type Counter, showCounter } from './progress.ts';
@@ -21,6 +23,7 @@ export async function runTier(given: CommandContext, apply: boolean): Promise<nu
     const prepared = await prepare(context, repository, settings.tiers, signal);
     if (output.json) output.jsonLine(movePlanJson(prepared));
     else printMovePlan(output, settings.tiers, prepared);
+    if (!output.json) await warnOfRules(context, repository, settings);
     const changes = markChanges(prepared.plan).length;
     if (!apply) {
       if (changes > 0) output.info(`next: \`lifeboat tier apply\` sets ${plural(changes, 'tag')}`);
@@ -28,6 +31,25 @@ export async function runTier(given: CommandContext, apply: boolean): Promise<nu
     }
     return execute(context, repository, prepared, signal);
   });
+}
+
+/** Marks without rules move nothing. Who may not read the rules is not told, as backup jobs need not. */
+async function warnOfRules(
+  { output }: CommandContext,
+  { storage }: Repository,
+  settings: ColdSettings,
+): Promise<void> {
+  try {
+    const { plan } = await prepareLifecycle(bucketOf(storage), settings);
+    const [first] = differencesOf(plan);
+    if (first)
+      output.warn(
+        `warning: the bucket's rules are not as they should be (${first}); see \`lifeboat lifecycle diff\``,
+      );
+  } catch (error) {
+    if (!hasCode(error, 'storage-denied', 'bucket-feature-missing')) throw error;
+    output.verbose(`the rules of the bucket cannot be looked at: ${error.message}`);
+  }
 }
 
 async function prepare(

@@ -12,7 +12,8 @@ import { succeed, systemRestic } from '../programs.ts';
 import { backUp } from '../repositories/backup.ts';
 import { createCheapRepository, testPassword } from '../repositories/cheap.ts';
 import { gatewayMissing, joinGateway } from './gateway.ts';
-import { connectTo, makeBucket } from './place.ts';
+import { connectTo, headOf, makeBucket } from './place.ts';
+import { runLifecycle } from './run-lifecycle.ts';
 
 const gateway = gatewayMissing ? null : await joinGateway();
 const scratch = mkdtempSync(join(tmpdir(), 's3-tiers-'));
@@ -104,7 +105,11 @@ repositories:
       moves.map(({ id, to }) => [keyOf('data', id as never), to]),
       old.map((key) => [key, 'GLACIER']),
     );
-    const shown = await succeeds('tier', 'plan', '--verbose');
+    const { stdout: shown, stderr } = await lifeboat('--no-lock', 'tier', 'plan', '--verbose');
+    assert.match(
+      stderr,
+      /the bucket's rules are not as they should be \(the rule lifeboat-tier-glacier:app is missing\)/,
+    );
     assert.match(shown, /yearly {2}7y {3}GLACIER {3}2/);
     assert.match(shown, /1 pack \(\d+\.\d+ KiB\) may move to a colder class: 1 to be marked/);
     assert.match(shown, /estimate: .* a month now, .* then; .*AWS us-east-1/);
@@ -116,7 +121,7 @@ repositories:
     assert.equal(await storage.archive!.mark(old[0]!, 'lifeboat-tier'), null);
     assert.match(await succeeds('tier', 'apply'), /1 pack marked/);
     assert.match(await succeeds('tier', 'apply'), /0 packs marked/, 'and not again');
-    await gateway!.admin('lc', 'process', '--bucket', bucket, '--rgw-lc-debug-interval=1');
+    await runLifecycle(gateway, bucket, { storage, key: old[0]!, storageClass: 'GLACIER' });
     const classes = Object.fromEntries(
       (await storage.archive!.list('data/')).map(({ key, storageClass }) => [key, storageClass]),
     );
@@ -167,5 +172,16 @@ repositories:
       /1 pack to delete, younger than the least time of their storage class: that costs less than/,
     );
     assert.equal(await storage.size(old[0]!), null);
+  });
+
+  test('marks what Object Lock holds without a second version, which would be paid for too', async () => {
+    const locked = gateway.newBucket();
+    await makeBucket(gateway, locked, { objectLock: true });
+    const inVault = connectTo(gateway, locked, { retention: { mode: 'compliance', forMs: 2 * dayMs } });
+    await inVault.save('data/ab/abcd', [Buffer.alloc(1000)]);
+    await inVault.archive!.setMark('data/ab/abcd', 'lifeboat-tier', 'GLACIER');
+    assert.equal(await inVault.archive!.mark('data/ab/abcd', 'lifeboat-tier'), 'GLACIER');
+    assert.equal((await headOf(gateway, locked, 'data/ab/abcd')).ObjectLockMode, 'COMPLIANCE');
+    assert.equal((await inVault.vault!.versions('data/')).length, 1);
   });
 });

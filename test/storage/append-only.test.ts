@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { hasCode } from '../../src/core/errors.ts';
+import type { Archive } from '../../src/storage/archive.ts';
+import type { Bucket } from '../../src/storage/bucket.ts';
 import { withoutWrites } from '../../src/storage/dry-run.ts';
 import { withAppendOnly } from '../../src/storage/layers/append-only.ts';
 import { localStorage } from '../../src/storage/local/local.ts';
@@ -83,6 +85,41 @@ describe('an append-only storage', () => {
     await dry!.tryToShorten('a', retention, {});
     await dry!.versions('');
     assert.deepEqual(asked.slice(2), ['versions']);
+  });
+
+  test('looks at its bucket and brings archived objects back, but changes neither rules nor tags', async () => {
+    const asked: string[] = [];
+    const note = (name: string) => async (): Promise<never> => void asked.push(name) as never;
+    const bucket: Bucket = {
+      name: 'b',
+      root: '',
+      isAws: false,
+      lifecycle: note('lifecycle'),
+      replaceLifecycle: note('replaceLifecycle'),
+      replication: note('replication'),
+      replicationStatus: note('replicationStatus'),
+      versioning: note('versioning'),
+    };
+    const archive: Archive = {
+      list: note('list'),
+      state: note('state'),
+      request: note('request'),
+      mark: note('mark'),
+      setMark: note('setMark'),
+    };
+    const wanted = { days: 1, speed: 'bulk' } as const;
+    const kept = withAppendOnly({ ...inner, bucket, archive });
+    await assert.rejects(kept.bucket!.replaceLifecycle([]), refused);
+    await assert.rejects(kept.archive!.setMark('data/aa/a', 'tag', 'x'), refused);
+    await kept.bucket!.lifecycle();
+    await kept.archive!.request('data/aa/a', wanted);
+    assert.deepEqual(asked.splice(0), ['lifecycle', 'request']);
+    const dry = withoutWrites({ ...inner, bucket, archive });
+    await dry.bucket!.replaceLifecycle([]);
+    await dry.archive!.setMark('data/aa/a', 'tag', 'x');
+    await dry.archive!.request('data/aa/a', wanted);
+    await dry.archive!.list('data/');
+    assert.deepEqual(asked, ['list']);
   });
 
   test('keeps the first of two that are saved at once under one name', async () => {

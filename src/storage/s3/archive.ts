@@ -7,11 +7,12 @@ import {
   type ThawState,
 } from '../../model/storage-class.ts';
 import type { Archive } from '../archive.ts';
-import { checkKey, checkPrefix } from '../key.ts';
+import { checkPrefix } from '../key.ts';
 import { withContentMd5 } from './bucket.ts';
 import type { S3Connection } from './client.ts';
-import { s3CodeOf, s3Failure } from './errors.ts';
+import { s3CodeOf } from './errors.ts';
 import type { S3Settings } from './settings.ts';
+import type { S3Requests } from './vault.ts';
 
 const speedNames = { expedited: 'Expedited', standard: 'Standard', bulk: 'Bulk' } as const satisfies Record<
   ThawSpeed,
@@ -21,23 +22,9 @@ const speedNames = { expedited: 'Expedited', standard: 'Standard', bulk: 'Bulk' 
 /** Objects that one listing answers with at most (S3 API, ListObjectsV2). */
 const pageMax = 1000;
 
-export function s3Archive(connection: S3Connection, settings: S3Settings): Archive {
-  const { bucket: Bucket, prefix, location } = settings;
-  const root = prefix === '' ? '' : `${prefix}/`;
-  const payer = settings.requesterPays ? ({ RequestPayer: 'requester' } as const) : {};
-
-  const keyOf = (key: string): { Bucket: string; Key: string } => {
-    checkKey(key);
-    return { Bucket, Key: root + key };
-  };
-
-  async function doing<T>(action: string, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      throw s3Failure(action, location, error);
-    }
-  }
+export function s3Archive(settings: S3Settings, requests: S3Requests): Archive {
+  const { bucket: Bucket, location } = settings;
+  const { connection, root, keyOf, doing, payer, customerKey } = requests;
 
   /** Some servers have classes of these names whose objects can be read like others, as Ceph's; null: not known yet. */
   let archivedAreReadable: boolean | null = settings.isAws ? false : null;
@@ -46,7 +33,9 @@ export function s3Archive(connection: S3Connection, settings: S3Settings): Archi
     if (archivedAreReadable !== null) return archivedAreReadable;
     try {
       const { Body } = await connection.send((client, sdk) =>
-        client.send(new sdk.GetObjectCommand({ ...keyOf(key), ...payer, Range: 'bytes=0-0' })),
+        client.send(
+          new sdk.GetObjectCommand({ ...keyOf(key), ...payer, ...customerKey, Range: 'bytes=0-0' }),
+        ),
       );
       (Body as Readable | undefined)?.resume();
       archivedAreReadable = true;
@@ -96,7 +85,7 @@ export function s3Archive(connection: S3Connection, settings: S3Settings): Archi
     state: (key) =>
       doing(`look for ${key}`, async () => {
         const head = await connection.send((client, sdk) =>
-          client.send(new sdk.HeadObjectCommand({ ...keyOf(key), ...payer })),
+          client.send(new sdk.HeadObjectCommand({ ...keyOf(key), ...payer, ...customerKey })),
         );
         const found = thawStateOf(head.StorageClass ?? 'STANDARD', head.Restore);
         return found.state === 'none' && (await readsArchived(key)) ? { ...found, state: 'readable' } : found;

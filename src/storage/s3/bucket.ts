@@ -2,11 +2,9 @@ import { createHash } from 'node:crypto';
 import type { LifecycleRule as S3Rule } from '@aws-sdk/client-s3';
 import type { LifecycleRule, ReplicationRule, StoredLifecycleRule } from '../../model/lifecycle.ts';
 import type { Bucket } from '../bucket.ts';
-import type { S3Connection } from './client.ts';
-import { s3CodeOf, s3Failure, statusOf } from './errors.ts';
+import { s3CodeOf, statusOf } from './errors.ts';
 import type { S3Settings } from './settings.ts';
-
-type Doing = <T>(action: string, work: () => Promise<T>) => Promise<T>;
+import type { S3Requests } from './vault.ts';
 
 /** Says what a request with a body needs beyond its checksum: Ceph's gateway asks for the MD5. */
 interface Signable {
@@ -38,20 +36,10 @@ function isUnknownToServer(error: unknown): boolean {
   return statusOf(error) === 501 || ['NotImplemented', 'XNotImplemented'].includes(s3CodeOf(error));
 }
 
-export function s3Bucket(connection: S3Connection, settings: S3Settings): Bucket {
-  const { bucket: Bucket, prefix, location, isAws } = settings;
-  const root = prefix === '' ? '' : `${prefix}/`;
-  const payer = settings.requesterPays ? ({ RequestPayer: 'requester' } as const) : {};
+export function s3Bucket({ bucket: Bucket, isAws }: S3Settings, requests: S3Requests): Bucket {
+  const { connection, root, keyOf, doing, payer, customerKey } = requests;
   /** What of the configuration is no rule, and is written back as it was read. */
   let sizeMinimum: { readonly TransitionDefaultMinimumObjectSize?: never } = {};
-
-  const doing: Doing = async (action, work) => {
-    try {
-      return await work();
-    } catch (error) {
-      throw s3Failure(action, location, error);
-    }
-  };
 
   /** @returns null where there is no such configuration, `'unknown'` where the storage has none. */
   async function configuration<T>(action: string, ask: () => Promise<T>): Promise<T | null | 'unknown'> {
@@ -119,7 +107,7 @@ export function s3Bucket(connection: S3Connection, settings: S3Settings): Bucket
     replicationStatus: (key) =>
       doing(`look for ${key}`, async () => {
         const head = await connection.send((client, sdk) =>
-          client.send(new sdk.HeadObjectCommand({ Bucket, Key: root + key, ...payer })),
+          client.send(new sdk.HeadObjectCommand({ ...keyOf(key), ...payer, ...customerKey })),
         );
         // Older answers say COMPLETE.
         const status = head.ReplicationStatus as string | undefined;

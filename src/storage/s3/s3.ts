@@ -165,7 +165,8 @@ export function s3Storage(settings: S3Settings): Storage {
     });
   }
 
-  const vault = s3Vault(settings, { connection, root, keyOf, doing, payer, customerKey, get });
+  const requests = { connection, root, keyOf, doing, payer, customerKey, get };
+  const vault = s3Vault(settings, requests);
 
   async function list(prefixOfKeys: string): Promise<{ key: string; size: number }[]> {
     checkPrefix(prefixOfKeys);
@@ -243,8 +244,8 @@ export function s3Storage(settings: S3Settings): Storage {
           unfinished.filter(({ startedMs }) => startedMs <= before),
         );
       }),
-    bucket: s3Bucket(connection, settings),
-    archive: s3Archive(connection, settings),
+    bucket: s3Bucket(settings, requests),
+    archive: s3Archive(settings, requests),
     localPath(key) {
       checkKey(key);
       return null;
