@@ -121,7 +121,7 @@ export const commandGroups: readonly CommandGroup[] = [
         load: async () => (await import('./commands/prune.ts')).command,
       },
       verify: {
-        summary: 'try whether a repository can be destroyed with the credentials of the job',
+        summary: 'try whether the credentials of the job can destroy a repository',
         load: async () => (await import('./commands/verify.ts')).command,
       },
       hold: {
