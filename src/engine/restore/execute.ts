@@ -21,8 +21,8 @@ import {
 import { compareFiles } from './compare-existing.ts';
 import { blobsOfFile, plainBytes } from './file-content.ts';
 import { jobsTogether } from './jobs-together.ts';
-import { isWhole, type PackJob, packJobs } from './pack-jobs.ts';
-import { createPackStretches } from './pack-stretches.ts';
+import { isWhole, type PackJob, packJobs, partsOfNewFiles } from './pack-jobs.ts';
+import { createPackStretches, type PackPart } from './pack-stretches.ts';
 import type { RestoreCounts, RestoreRequest } from './request.ts';
 import type { PlannedEntry, PlannedFile, PlannedFolder, PlannedLink, RestoreWindow } from './window.ts';
 
@@ -32,6 +32,8 @@ const jobsPerWorker = 3;
 const fatalErrors = new Set(['ENOSPC', 'EDQUOT', 'EROFS']);
 
 export interface Executor {
+  /** Begins to fetch what the window that comes first wants, and writes nothing yet. */
+  foresee(window: RestoreWindow): void;
   /** Begins with a window; resolves when there is room for the next one. @throws what ended the restore. */
   run(window: RestoreWindow): Promise<void>;
   /** Resolves when all windows are done. @throws the same. */
@@ -58,6 +60,7 @@ export function createExecutor(context: ExecutorContext): Executor {
   const failedPaths = new Set<ByteString>();
   const isDistant = storage.localPath('data/x') === null;
   const stretches = createPackStretches(storage, index.packId);
+  let foreseen: readonly PackPart[] = [];
   let fatal: unknown = null;
   let lastWindow: Promise<void> = Promise.resolve();
 
@@ -218,6 +221,8 @@ export function createExecutor(context: ExecutorContext): Executor {
     const running = new Set<Promise<void>>();
     const inTurn = jobsTogether(all);
     if (isDistant) stretches.expect(inTurn.flat(), more);
+    for (const part of foreseen) stretches.release(part);
+    foreseen = [];
     for (const together of inTurn) {
       while (running.size >= jobsPerWorker * pool.size) await Promise.race(running);
       if (fatal || signal.aborted) break;
@@ -367,6 +372,11 @@ export function createExecutor(context: ExecutorContext): Executor {
 
   return {
     written,
+    foresee({ files, more }) {
+      if (!isDistant || dryRun) return;
+      foreseen = partsOfNewFiles(files, table);
+      stretches.expect(foreseen, more);
+    },
     async run(window) {
       stopIfNeeded();
       if (!dryRun) makeFolders(window.folders);

@@ -5,6 +5,7 @@ import type { TreeNode } from '../../model/node.ts';
 import { parseTime } from '../../model/time.ts';
 import type { BlobTable } from '../../repository/index/table.ts';
 import { type RestoreInput, restoreFlags } from '../../repository/workers/protocol.ts';
+import type { PackPart } from './pack-stretches.ts';
 import type { PlannedFile } from './window.ts';
 
 /** Stored bytes of one job: enough that its message costs nothing, little enough to spread over workers. */
@@ -16,12 +17,8 @@ const contentBytesMax = 16 * 1024 * 1024;
 const gapBytesMax = 256 * 1024;
 const offsetSpan = 2 ** 32;
 
-/** A job without the bytes of its pack. */
-export interface PackJob {
-  readonly pack: number;
-  /** Stored bytes from the first blob to the end of the last one. */
-  readonly start: number;
-  readonly end: number;
+/** A job without the bytes of its pack, from the first blob to the end of the last one. */
+export interface PackJob extends PackPart {
   readonly files: readonly PlannedFile[];
   readonly input: Omit<RestoreInput, 'source' | 'packName' | 'writeBack'>;
 }
@@ -67,6 +64,17 @@ function collectWants(
   }
   const order = Uint32Array.from({ length: row }, (_, n) => n).sort((a, b) => keys[a]! - keys[b]! || a - b);
   return { entries, files: fileOf, offsets, order, keys };
+}
+
+/** What new files want of packs, blob by blob: before it is known what will be done in which job. */
+export function partsOfNewFiles(files: readonly PlannedFile[], table: BlobTable): PackPart[] {
+  const entries = new Set<number>();
+  for (const { blobs, existing } of files)
+    if (existing === null) for (const entry of blobs) entries.add(entry);
+  return Array.from(entries, (entry) => {
+    const { pack, offset, length } = table.locationOf(entry);
+    return { pack, start: offset, end: offset + length };
+  });
 }
 
 /** Where in the order each job begins; the last element is the end. */

@@ -95,6 +95,26 @@ describe('stretches of packs', () => {
     assert.equal(storage.asked.length, 20);
   });
 
+  it('that were foreseen blob by blob serve the jobs that come of them', async () => {
+    const storage = storageOf();
+    const stretches = createPackStretches(storage, idOf);
+    const blobs = Array.from({ length: 20 }, (_, pack) =>
+      [3, 1, 2, 0].map((at) => job(pack, at * mebibyte, (at + 1) * mebibyte)),
+    ).flat();
+    stretches.expect(blobs, false);
+    assert.equal(storage.asked.length, 5, 'asked for at once');
+    await new Promise((resolve) => setImmediate(resolve));
+    const jobs = Array.from({ length: 20 }, (_, pack) => job(pack, 0, 4 * mebibyte));
+    stretches.expect(jobs, false);
+    for (const blob of blobs) stretches.release(blob);
+    await work(stretches, jobs);
+    assert.equal(storage.asked.length, 20, 'none twice');
+    assert.deepEqual(
+      storage.asked.filter((asked) => !asked.endsWith(':0+4')),
+      [],
+    );
+  });
+
   it('that were given up to make room are fetched again', async () => {
     const storage = storageOf();
     const stretches = createPackStretches(storage, idOf);

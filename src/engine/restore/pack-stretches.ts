@@ -2,7 +2,6 @@ import type { Id } from '../../model/id.ts';
 import { keyOf } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { PackSource } from '../../repository/workers/protocol.ts';
-import type { PackJob } from './pack-jobs.ts';
 
 /**
  * Where each request costs a round trip, the parts of a pack that jobs want are fetched as one stretch, which the
@@ -11,11 +10,18 @@ import type { PackJob } from './pack-jobs.ts';
  */
 export interface PackStretches {
   /** Takes the jobs of a window, in the order in which they will be asked for. `more`: further windows follow. */
-  expect(jobs: readonly PackJob[], more: boolean): void;
+  expect(jobs: readonly PackPart[], more: boolean): void;
   /** What a worker reads the job's blobs from. @throws LifeboatError of the storage. */
-  sourceOf(job: PackJob): Promise<PackSource>;
+  sourceOf(job: PackPart): Promise<PackSource>;
   /** The job has been done, or never will be. */
-  release(job: PackJob): void;
+  release(job: PackPart): void;
+}
+
+/** What is wanted of a pack: a job, or what will become one. */
+export interface PackPart {
+  readonly pack: number;
+  readonly start: number;
+  readonly end: number;
 }
 
 const mebibyte = 1024 * 1024;
@@ -50,7 +56,7 @@ export function createPackStretches(
   storage: Pick<Repository['storage'], 'load' | 'connections'>,
   packName: (pack: number) => Id,
 ): PackStretches {
-  const ofJob = new Map<PackJob, Stretch>();
+  const ofJob = new Map<PackPart, Stretch>();
   /** Asked for, the one used longest ago first. */
   const held = new Set<Stretch>();
   /** Not asked for yet, in the order of the jobs. */
@@ -107,7 +113,7 @@ export function createPackStretches(
     }
   }
 
-  function heldFor(job: PackJob): Stretch | undefined {
+  function heldFor(job: PackPart): Stretch | undefined {
     for (const stretch of held)
       if (stretch.pack === job.pack && stretch.start <= job.start && job.end <= stretch.end) return stretch;
     return undefined;
@@ -121,7 +127,7 @@ export function createPackStretches(
   }
 
   /** New stretches for the jobs that no stretch at hand has; jobs of a pack come in the order of their places. */
-  function plan(jobs: readonly PackJob[]): Stretch[] {
+  function plan(jobs: readonly PackPart[]): Stretch[] {
     const planned: Stretch[] = [];
     const open = new Map<number, Stretch>();
     for (const job of jobs) {

@@ -65,11 +65,14 @@ export function startRestore(
       const reader = openBlobReader(repository, index);
       const executor = createExecutor({ repository, index, reader, pool, request, counts });
       const limits = windowLimitsFor(repository.storage);
+      let begun = false;
       const begin = once(async () => {
         await request.mayWrite;
+        begun = true;
         if (!request.dryRun) makeTargetFolder(request.target);
       });
       await planRestore(reader, index, request, counts, limits, async (window) => {
+        if (!begun) executor.foresee(window);
         await begin();
         await executor.run(window);
       });
