@@ -138,6 +138,10 @@ repositories:
     const [kept] = shared;
     await storage.archive!.setMark(kept!, 'lifeboat-tier', 'GLACIER');
     await storage.archive!.setMark(kept!, 'of-others', 'stays');
+    const refused = await lifeboat('--no-lock', '-o', 'storage.append-only=true', 'tier', 'apply');
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /cannot change the tags of data\/.*is append-only/);
+    assert.equal(await storage.archive!.mark(kept!, 'lifeboat-tier'), 'GLACIER');
     assert.match(await succeeds('tier', 'apply'), /1 mark taken back/);
     assert.equal(await storage.archive!.mark(kept!, 'lifeboat-tier'), null);
     assert.equal(await storage.archive!.mark(kept!, 'of-others'), 'stays');

@@ -1,4 +1,4 @@
-import { LifeboatError } from '../../core/errors.ts';
+import { hasCode, LifeboatError } from '../../core/errors.ts';
 import { runBounded } from '../../core/run-bounded.ts';
 import type { Tier } from '../../model/configuration.ts';
 import type { Id } from '../../model/id.ts';
@@ -106,7 +106,10 @@ export interface MoveReport {
   readonly failed: readonly { readonly id: Id; readonly error: unknown }[];
 }
 
-/** Sets the tags of a plan. One that cannot be set does not keep the others; it is in the report. */
+/**
+ * Sets the tags of a plan. One that cannot be set does not keep the others; it is in the report.
+ * @throws LifeboatError `storage-denied`, `storage-append-only`: none of the others could be set either.
+ */
 export async function executeMoves(
   repository: Repository,
   plan: MovePlan,
@@ -124,6 +127,7 @@ export async function executeMoves(
       if (mark === null) retracted++;
       else marked++;
     } catch (error) {
+      if (hasCode(error, 'storage-denied', 'storage-append-only')) throw error;
       failed.push({ id, error });
     }
     onDone?.();
