@@ -121,11 +121,11 @@ export async function distantFirst(bench: Bench, work: DistantWork): Promise<voi
   });
 }
 
-/** Lets restic look at what was written, whoever wrote it. */
+/** Lets restic look at what was written, whoever wrote it, without a cache: that of the measured one stays as it is. */
 async function prove(bench: Bench, place: Place, empty: string, name: string, bytes: number): Promise<void> {
-  const reader = orReason(() => restic({ withCache: true }));
+  const { restic: reader, settings } = bench;
   if (reader instanceof NotMeasured) return;
-  await proveBackup(distant(bench.settings, reader, place, empty, false), name, bytes);
+  await proveBackup(distant(settings, reader, place, empty, false), name, bytes);
 }
 
 /** Backup of what has not changed since the last, with whatever the program has kept of that in its cache. */
