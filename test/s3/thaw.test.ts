@@ -184,6 +184,24 @@ describe('a snapshot whose packs are archived', { skip: gatewayMissing }, async 
       );
     }));
 
+  test('is not dumped before they are back, and what is there stays', () =>
+    withArchive('GLACIER', content, async (fake, lifeboat) => {
+      const file = join(scratch, 'dumped');
+      writeFileSync(file, 'of before');
+      const one = ['dump', id, join(files, 'file 2'), '--target', file];
+      const { status, stderr } = await lifeboat(one);
+      assert.equal(status, 1);
+      const [, needed] = /: (\d+) of the \d+ packs that this needs are archived/.exec(stderr) ?? [];
+      assert.ok(Number(needed) > 0 && Number(needed) < content.length, stderr);
+      assert.equal(readFileSync(file, 'utf8'), 'of before');
+      const whole = await lifeboat(['dump', id, '/', '--target', file]);
+      assert.match(whole.stderr, new RegExp(`${content.length} of the ${content.length} packs`));
+      assert.equal((await lifeboat(['thaw', id, '--yes', '--no-wait'])).status, 0);
+      fake.deliver();
+      assert.equal((await lifeboat(one)).status, 0);
+      assert.deepEqual(readFileSync(file), readFileSync(join(files, 'file 2')));
+    }));
+
   test('is no damage to a check that reads all data, which says what it left out', () =>
     withArchive('GLACIER', content.slice(1), async (_fake, lifeboat) => {
       const { status, stdout, stderr } = await lifeboat(['check', '--read-data']);

@@ -1,9 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { bytesOfText } from '../../core/bytestring.ts';
+import { type ByteString, bytesOfText } from '../../core/bytestring.ts';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { demandReadable } from '../../engine/cold/demand-readable.ts';
 import type { ByteSink } from '../../engine/dump/byte-sink.ts';
 import { dumpFile, dumpFolder, findDumpTarget } from '../../engine/dump/dump-path.ts';
 import { loadNamedSnapshot, selectedTree } from '../../engine/look/find-snapshot.ts';
+import type { RestoreSelection } from '../../engine/restore/request.ts';
 import { cleanPath } from '../../policy/clean-path.ts';
 import type { SelectedSnapshot } from '../../policy/snapshot-selection.ts';
 import type { FirstLists } from '../../repository/first-lists.ts';
@@ -13,6 +15,7 @@ import { plural } from '../format.ts';
 import { withIndexedRepository } from '../indexed-session.ts';
 import { parseChoice } from '../option-values.ts';
 import { text, valueOr } from '../options.ts';
+import { commandToThaw } from '../run-thaw.ts';
 import { latestFilterOptions, snapshotFilterOf } from '../snapshot-options.ts';
 
 /** Loaded when it is needed: a single file needs no archive. */
@@ -49,26 +52,49 @@ export const command = defineCommand({
     const [name = '', path = ''] = args;
     const load = (repository: Repository, listed?: FirstLists['snapshots']): Promise<SelectedSnapshot> =>
       loadNamedSnapshot(repository, name, snapshotFilterOf(options), listed);
-    await withIndexedRepository(context, load, async ({ reader, loaded: selected }, signal) => {
-      const root = await selectedTree(reader, selected);
-      const target = await findDumpTarget(reader, root, bytesOfText(cleanPath(path)));
-      if (target.kind === 'folder' && options.target === undefined && output.isTerminal) {
-        throw new LifeboatError('usage', 'an archive would garble the terminal', {
-          hint: 'redirect the output, or give --target FILE',
+    await withIndexedRepository(
+      context,
+      load,
+      async ({ repository, index, reader, loaded: selected }, signal) => {
+        const wanted = bytesOfText(cleanPath(path));
+        await demandReadable(repository, index, {
+          tree: () => selectedTree(reader, selected),
+          selection: onlyAt(wanted),
+          signal,
+          commandToThaw: commandToThaw(context, name),
         });
-      }
-      await withSink(options.target, output, async (sink) => {
-        if (target.kind === 'file') return dumpFile(reader, target.node, sink);
-        const createWriter = await writers[options.archive]();
-        const leftOut = await dumpFolder(reader, target, createWriter(sink), signal);
-        if (leftOut > 0 && output.verbosity > 0) {
-          output.warn(`${plural(leftOut, 'special file')} (devices, pipes, sockets) left out of the archive`);
+        const root = await selectedTree(reader, selected);
+        const target = await findDumpTarget(reader, root, wanted);
+        if (target.kind === 'folder' && options.target === undefined && output.isTerminal) {
+          throw new LifeboatError('usage', 'an archive would garble the terminal', {
+            hint: 'redirect the output, or give --target FILE',
+          });
         }
-      });
-    });
+        await withSink(options.target, output, async (sink) => {
+          if (target.kind === 'file') return dumpFile(reader, target.node, sink);
+          const createWriter = await writers[options.archive]();
+          const leftOut = await dumpFolder(reader, target, createWriter(sink), signal);
+          if (leftOut > 0 && output.verbosity > 0) {
+            output.warn(
+              `${plural(leftOut, 'special file')} (devices, pipes, sockets) left out of the archive`,
+            );
+          }
+        });
+      },
+    );
     return 0;
   },
 });
+
+/** Selects a file, or a folder with all below it. */
+function onlyAt(wanted: ByteString): RestoreSelection {
+  const path = wanted === '.' ? '' : wanted.replace(/^(?:\.?\/)+|\/+$/g, '');
+  return (location) => {
+    const here = location.slice(1);
+    const selected = path === '' || here === path || here.startsWith(`${path}/`);
+    return { selected, childMayBeSelected: selected || path.startsWith(`${here}/`) };
+  };
+}
 
 /** Runs work with standard output or with a new file as sink. */
 async function withSink(
