@@ -14,7 +14,11 @@ after(() => emulator?.stop());
 
 if (emulator)
   testStorage('gs of fake-gcs-server', async () => {
-    return { connect: () => connectTo(emulator.endpoint, 'contract:/some/prefix'), close: async () => {} };
+    return {
+      connect: () => connectTo(emulator.endpoint, 'contract:/some/prefix'),
+      refusesSecond: true,
+      close: async () => {},
+    };
   });
 
 describe('fake-gcs-server', { skip: missing(fakeGcs) }, () => {

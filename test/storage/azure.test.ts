@@ -22,6 +22,7 @@ if (server)
     const container = server.newContainer();
     return {
       connect: () => connectTo(server, `${container}:/some/prefix`),
+      refusesSecond: true,
       leaveUnfinished: (key) => unfinishedUpload(server, container, `some/prefix/${key}`),
       close: async () => {},
     };

@@ -46,7 +46,7 @@ export function azureStorage(settings: AzureSettings): Storage {
   async function save(
     key: string,
     parts: readonly Uint8Array[],
-    { holdsTrees = false }: ContentFacts = {},
+    { holdsTrees = false, isFirst = false }: ContentFacts = {},
   ): Promise<void> {
     const tier = classFor(key, holdsTrees, settings.tier, isForContent);
     await onBlob('write', key, async (blob) => {
@@ -55,6 +55,7 @@ export function azureStorage(settings: AzureSettings): Storage {
       const options = {
         blobHTTPHeaders: { blobContentType: 'application/octet-stream', blobContentMD5: md5 },
         ...(tier && { tier }),
+        ...(isFirst && { conditions: { ifNoneMatch: '*' } }),
       };
       if (body.length > settings.blocksFromBytes) {
         await uploadInBlocks(blob, body, settings.upload, options);

@@ -8,6 +8,7 @@ import { type ErrorCode, errnoOf, LifeboatError } from '../../core/errors.ts';
 const codeByAzure: Readonly<Record<string, ErrorCode>> = {
   BlobNotFound: 'storage-missing-file',
   ResourceNotFound: 'storage-missing-file',
+  BlobAlreadyExists: 'storage-exists',
   ContainerNotFound: 'storage-bucket-missing',
   ContainerBeingDeleted: 'storage-bucket-missing',
   ContainerDisabled: 'storage-denied',

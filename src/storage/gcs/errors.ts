@@ -33,7 +33,7 @@ const codeByStatus: Readonly<Record<number, ErrorCode>> = {
   408: 'storage-failed',
   409: 'storage-settings',
   411: 'storage-settings',
-  412: 'storage-denied',
+  412: 'storage-exists',
   413: 'storage-settings',
   429: 'storage-throttled',
   503: 'storage-throttled',

@@ -57,7 +57,7 @@ export function gcsStorage(settings: GcsSettings): Storage & { close(): void } {
   async function save(
     key: string,
     parts: readonly Uint8Array[],
-    { holdsTrees = false }: ContentFacts = {},
+    { holdsTrees = false, isFirst = false }: ContentFacts = {},
   ): Promise<void> {
     checkKey(key);
     const hash = createHash('md5');
@@ -73,7 +73,7 @@ export function gcsStorage(settings: GcsSettings): Storage & { close(): void } {
       'objects.insert',
       'POST',
       `/upload${bucketPath}/o`,
-      { uploadType: 'multipart', fields: 'md5Hash' },
+      { uploadType: 'multipart', fields: 'md5Hash', ...(isFirst && { ifGenerationMatch: '0' }) },
       {
         headers: { 'content-type': `multipart/related; boundary=${boundary}` },
         parts: [Buffer.from(before), ...parts, Buffer.from(`\r\n--${boundary}--`)],
