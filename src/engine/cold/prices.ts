@@ -9,7 +9,7 @@ import {
  * What AWS asks in its cheapest regions (us-east-1 and its like), in US dollars without tax, transfer and the free
  * tier. For estimates: other regions cost up to twice as much, other providers what they please.
  */
-export const pricesOf = 'AWS us-east-1, as published for 2025';
+export const pricesOf = 'AWS us-east-1, list prices';
 
 const gigabyte = 2 ** 30;
 
