@@ -81,5 +81,5 @@ export interface WindowLimits {
 
 /** Of a distant storage packs are fetched as a whole, so that much of each should be of use to one window. */
 export function windowLimitsFor({ localPath }: Pick<Repository['storage'], 'localPath'>): WindowLimits {
-  return { entries: (localPath('data/x') === null ? 16 : 2) * 1024, blobs: 32 * 1024 };
+  return { entries: (localPath('data/x') === null ? 8 : 2) * 1024, blobs: 32 * 1024 };
 }
