@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { globSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { testPassword } from './repositories/cheap.ts';
@@ -78,6 +79,8 @@ function environment(options: RunOptions): Record<string, string> {
   return {
     PATH: process.env.PATH ?? '',
     HOME: '/nonexistent',
+    // Google's library asks `gcloud` where it is installed, which would make a home.
+    CLOUDSDK_CONFIG: join(tmpdir(), 'lifeboat-test-gcloud'),
     TZ: 'UTC',
     RESTIC_REPOSITORY: repository,
     RESTIC_PASSWORD: secret,
