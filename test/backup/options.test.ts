@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { chdir, cwd } from 'node:process';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { CommandResult } from '../../src/cli/testing.ts';
@@ -111,13 +120,11 @@ describe('a file counts as changed', () => {
     utimesSync(path, 1e9, 1e9);
     await files();
     const replace = (): void => {
-      sandbox.write('new-inode', readFileSync(path));
-      rmSync(path);
-      // The old inode is taken by another file, so that it is not used again for this one.
-      sandbox.write('taken', 'x');
-      writeFileSync(path, readFileSync(sandbox.path('source/new-inode')));
-      rmSync(sandbox.path('source/new-inode'));
-      rmSync(sandbox.path('source/taken'));
+      // The old inode stays taken, so that it is not used again for this one.
+      const old = sandbox.path('old inode');
+      renameSync(path, old);
+      writeFileSync(path, readFileSync(old));
+      rmSync(old);
       utimesSync(path, 1e9, 1e9);
     };
     replace();
