@@ -1,5 +1,6 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { type ByteString, toPath } from './bytestring.ts';
+import { errnoOf } from './errors.ts';
 
 /**
  * Makes a folder and those above it that are missing. Not node:fs' recursive mkdir, which never ends on file
@@ -10,5 +11,10 @@ export function makeFolders(path: ByteString, mode: number): void {
   if (statSync(toPath(path), { throwIfNoEntry: false })?.isDirectory()) return;
   const above = path.slice(0, path.lastIndexOf('/')) as ByteString;
   if (above !== '' && above !== path && path.includes('/')) makeFolders(above, mode);
-  mkdirSync(toPath(path), mode);
+  try {
+    mkdirSync(toPath(path), mode);
+  } catch (error) {
+    // Another process, or another task of this one, may have been faster.
+    if (errnoOf(error) !== 'EEXIST' || !statSync(toPath(path)).isDirectory()) throw error;
+  }
 }

@@ -1,9 +1,11 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { bytesOfText } from '../../core/bytestring.ts';
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
+import { makeFolders } from '../../core/folders.ts';
 import { withAppendOnly } from '../../storage/layers/append-only.ts';
 import { localStorage } from '../../storage/local/local.ts';
 import type { Storage } from '../../storage/storage.ts';
@@ -62,7 +64,7 @@ const storagesMax = 1_000;
 export async function startRestServer(options: RestServerOptions): Promise<RestServer> {
   const { folder, htpasswdFile, bytesMax } = options;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolders(bytesOfText(folder), 0o700);
   } catch (error) {
     throw new LifeboatError('storage-denied', `cannot use ${folder}: ${messageOf(error)}`, { cause: error });
   }

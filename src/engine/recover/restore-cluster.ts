@@ -6,7 +6,6 @@ import {
   fsyncSync,
   lchownSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -21,6 +20,7 @@ import {
 import { join } from 'node:path';
 import { bytesOfText, toText } from '../../core/bytestring.ts';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { makeFolders } from '../../core/folders.ts';
 import type { Id } from '../../model/id.ts';
 import type { BlobReader } from '../../repository/blob-reader.ts';
 import type { BlobIndex } from '../../repository/index/blob-index.ts';
@@ -82,7 +82,7 @@ const selectContent: RestoreSelection = (location, isFolder) => ({
 });
 
 function makeFolder(path: string, account: Account | null): void {
-  if (!existsSync(path)) mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeFolders(bytesOfText(path), 0o700);
   if (account) chownSync(path, account.uid, account.gid);
   // Servers refuse anything wider than group access.
   if ((lstatSync(path).mode & 0o027) !== 0) chmodSync(path, 0o700);

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { bytesOfText } from '../../core/bytestring.ts';
 import { errnoOf } from '../../core/errors.ts';
+import { makeFolders } from '../../core/folders.ts';
 import type { ByteRange } from '../storage.ts';
 
 /**
@@ -50,7 +52,7 @@ export function openCacheFolder(base: string, repositoryId: string, bytesMax: nu
   }
 
   async function make(): Promise<void> {
-    await fs.mkdir(path, { recursive: true, mode: 0o700 });
+    makeFolders(bytesOfText(path), 0o700);
     await fs.writeFile(join(base, 'CACHEDIR.TAG'), cacheTag, { flag: 'wx' }).catch(unlessExists);
     await fs.writeFile(join(path, 'version'), layoutVersion, { flag: 'wx' }).catch(unlessExists);
     const now = new Date();
@@ -61,7 +63,7 @@ export function openCacheFolder(base: string, repositoryId: string, bytesMax: nu
     await (made ??= make());
     const target = pathOf(key);
     const folder = dirname(target);
-    await fs.mkdir(folder, { recursive: true, mode: 0o700 });
+    makeFolders(bytesOfText(folder), 0o700);
     const temporary = join(folder, `${temporaryPrefix}${randomBytes(8).toString('hex')}`);
     const drop = (): Promise<void> => fs.rm(temporary, { force: true });
     try {

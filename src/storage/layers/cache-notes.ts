@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { dirname } from 'node:path';
+import { bytesOfText } from '../../core/bytestring.ts';
+import { makeFolders } from '../../core/folders.ts';
 
 /** One line that a cache remembers. A note that cannot be read or written was never made. */
 
@@ -15,7 +17,7 @@ export async function readNote(path: string): Promise<string | null> {
 export async function writeNote(path: string, line: string): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}`;
   try {
-    await fs.mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolders(bytesOfText(dirname(path)), 0o700);
     await fs.writeFile(temporary, `${line}\n`, { mode: 0o600 });
     await fs.rename(temporary, path);
   } catch {

@@ -167,4 +167,14 @@ describe('a cache', () => {
     assert.equal(warnings.length, 1);
     assert.match(warnings[0]!, /^the cache .* cannot be used: /);
   });
+
+  test('in a place where no folder can be made ends nothing, and never loops', async () => {
+    const warnings: string[] = [];
+    const folder = openCacheFolder('/proc/1/cache', repositoryId, 1e9);
+    const cached = withCache(memoryStorage(), { folder, warn: (message) => warnings.push(message) });
+    const bytes = randomBytes(10);
+    await cached.save(`index/${nameOf(bytes)}`, [bytes]);
+    assert.ok((await cached.load(`index/${nameOf(bytes)}`)).equals(bytes));
+    assert.equal(warnings.length, 1);
+  });
 });

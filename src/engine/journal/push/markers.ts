@@ -1,6 +1,8 @@
-import { mkdir, readdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bytesOfText } from '../../../core/bytestring.ts';
 import { errnoOf } from '../../../core/errors.ts';
+import { makeFolders } from '../../../core/folders.ts';
 
 /**
  * A marker says that an archived file is durable in every repository, so that `bin/lifeboat` need not start
@@ -35,7 +37,7 @@ const serving = 'serving';
 
 export async function openMarkers(options: MarkerOptions): Promise<Markers> {
   const folder = join(options.runFolder, 'wal', await realpath(options.dataDirectory));
-  await mkdir(folder, { recursive: true, mode: 0o755 });
+  makeFolders(bytesOfText(folder), 0o755);
   const content = `${options.source}\n${options.configPath}\n`;
   const present = new Set<string>();
 

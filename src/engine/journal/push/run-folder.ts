@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { lstat, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bytesOfText } from '../../../core/bytestring.ts';
 import { errnoOf, LifeboatError, messageOf } from '../../../core/errors.ts';
+import { makeFolders } from '../../../core/folders.ts';
 
 /**
  * The folder in which processes of this machine find each other: sockets, markers and status files. What is in it
@@ -41,8 +43,12 @@ async function objection(path: string, toWrite: boolean): Promise<string | null>
 export async function makeRunFolder(env: Environment): Promise<string> {
   const problems: string[] = [];
   for (const path of candidates(env)) {
-    // Where it cannot be made, looking at it says why.
-    await mkdir(path, { mode: 0o755, recursive: env.LIFEBOAT_RUN_DIR !== undefined }).catch(() => undefined);
+    try {
+      if (env.LIFEBOAT_RUN_DIR === undefined) await mkdir(path, 0o755);
+      else makeFolders(bytesOfText(path), 0o755);
+    } catch {
+      // Looking at it says why.
+    }
     const problem = await objection(path, true);
     if (problem === null) return path;
     problems.push(`${path} ${problem}`);

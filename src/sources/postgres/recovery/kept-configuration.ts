@@ -1,5 +1,7 @@
-import { chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { bytesOfText } from '../../../core/bytestring.ts';
+import { makeFolders } from '../../../core/folders.ts';
 import type { ConfigurationFile } from '../../../model/postgres-manifest.ts';
 import type { Account } from './data-directory.ts';
 
@@ -20,7 +22,7 @@ export interface KeptFile extends ConfigurationFile {
 export function putBack({ path, content, permissions, owner }: KeptFile): void {
   const folder = dirname(path);
   if (!existsSync(folder)) {
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    makeFolders(bytesOfText(folder), 0o755);
     if (owner) chownSync(folder, owner.uid, owner.gid);
   }
   writeFileSync(path, content, { mode: permissions, flag: 'wx' });
