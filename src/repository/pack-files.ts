@@ -42,14 +42,16 @@ export function openPackFiles(storage: Storage): PackFiles {
   return {
     read(type, packId, offset, length) {
       const key = keyOf('data', packId);
-      const path = length <= synchronousBytesMax ? storage.localPath(key) : null;
-      if (path === null) return remote.load(key, { offset, length }, { holdsTrees: type === 'tree' });
+      const path =
+        length <= synchronousBytesMax ? (storage.localPath(key) ?? storage.copyPath?.(key) ?? null) : null;
+      const facts = { holdsTrees: type === 'tree' };
+      if (path === null) return remote.load(key, { offset, length }, facts);
       try {
         const buffer = Buffer.allocUnsafe(length);
         return buffer.subarray(0, readSync(descriptor(packId, path), buffer, 0, length, offset));
       } catch {
-        // The storage's own read says what is wrong, in its own terms.
-        return storage.load(key, { offset, length });
+        // The storage's own read says what is wrong, in its own terms; or a copy has vanished, and it has the pack.
+        return storage.load(key, { offset, length }, facts);
       }
     },
     close,

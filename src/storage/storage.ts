@@ -99,4 +99,10 @@ export interface Storage {
 
   /** Path of a local file that worker threads may read directly, or null where there is none. */
   localPath(key: string): string | null;
+
+  /**
+   * Path of a copy on this machine whose content was proven, or null. It may vanish at any time: who cannot read it
+   * loads the object.
+   */
+  copyPath?(key: string): string | null;
 }

@@ -13,6 +13,8 @@ import type { ByteRange } from '../storage.ts';
  */
 export interface CacheFolder {
   readonly path: string;
+  /** Where a file lies, whether it is there or not. */
+  pathOf(key: string): string;
   /** A file or a part of it; null where it is not there, or ends before the part. */
   read(key: string, range?: ByteRange): Promise<Buffer | null>;
   write(key: string, parts: readonly Uint8Array[]): Promise<void>;
@@ -144,6 +146,7 @@ export function openCacheFolder(base: string, repositoryId: string, bytesMax: nu
 
   return {
     path,
+    pathOf,
     read,
     prepare,
     async write(key, parts) {

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
@@ -102,7 +111,9 @@ describe('a cache', () => {
     const { storage, cached } = sample();
     const bytes = randomBytes(1000);
     await storage.save(packKey(bytes), [bytes]);
+    assert.equal(cached.copyPath!(packKey(bytes)), null, 'nothing was proven yet');
     await cached.load(packKey(bytes), { offset: 0, length: 10 }, trees);
+    assert.ok(readFileSync(cached.copyPath!(packKey(bytes))!).equals(bytes));
     rmSync(path, { recursive: true });
     assert.ok(
       (await cached.load(packKey(bytes), { offset: 1, length: 9 }, trees)).equals(bytes.subarray(1, 10)),

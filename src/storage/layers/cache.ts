@@ -106,6 +106,7 @@ export function withCache(storage: Storage, { folder, warn }: CacheOptions): Sto
       const written = await writing;
       if (written) await attempt(() => written.keep());
     },
+    copyPath: (key) => (proven.has(key) ? folder.pathOf(key) : null),
     async remove(key) {
       if (isKept(key, { holdsTrees: true })) await forget(key);
       await storage.remove(key);
