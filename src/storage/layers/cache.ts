@@ -21,6 +21,9 @@ const wholeFolders: readonly string[] = ['index/', 'snapshots/'];
 
 const nameOf = (key: string): string => key.slice(key.lastIndexOf('/') + 1);
 
+const isProof = (key: string, bytes: Uint8Array): boolean =>
+  createHash('sha256').update(bytes).digest('hex') === nameOf(key);
+
 export function withCache(storage: Storage, { folder, warn }: CacheOptions): Storage {
   const isKept = (key: string, facts?: ContentFacts): boolean =>
     wholeFolders.some((prefix) => key.startsWith(prefix)) ||
@@ -46,7 +49,7 @@ export function withCache(storage: Storage, { folder, warn }: CacheOptions): Sto
   async function proofRead(key: string): Promise<Buffer | null> {
     const bytes = await attempt(() => folder.read(key));
     if (bytes === null) return null;
-    if (createHash('sha256').update(bytes).digest('hex') === nameOf(key)) {
+    if (isProof(key, bytes)) {
       proven.add(key);
       return bytes;
     }
@@ -58,7 +61,13 @@ export function withCache(storage: Storage, { folder, warn }: CacheOptions): Sto
     const kept = await proofRead(key);
     if (kept) return kept;
     const bytes = await storage.load(key);
-    await attempt(() => folder.write(key, [bytes]));
+    // What is damaged there is the reader's to find, and nothing to keep.
+    if (!isProof(key, bytes)) return bytes;
+    const written = await attempt(async () => {
+      await folder.write(key, [bytes]);
+      return true;
+    });
+    if (written) proven.add(key);
     return bytes;
   }
 
