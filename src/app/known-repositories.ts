@@ -49,7 +49,13 @@ export async function noteKnown(
   env: Environment,
 ): Promise<void> {
   const path = fileOf(location, env);
-  const known = (await readKnown(location, env)) ?? unknownRepository(shown);
+  const before = (await readKnown(location, env)) ?? unknownRepository(shown);
+  // Another repository at the same place, such as on another medium, inherits nothing.
+  const isOther =
+    typeof facts.repository === 'string' &&
+    before.repository !== null &&
+    facts.repository !== before.repository;
+  const known = isOther ? unknownRepository(shown) : before;
   const sources = { ...known.sources, ...facts.sources };
   const next: KnownRepository = { ...known, ...facts, location: shown, sources };
   makeFolders(bytesOfText(dirname(path)), 0o700);

@@ -23,7 +23,8 @@ export function repairSteps(report: CheckReport): string[] {
 }
 
 /** The end of a check in plain words. */
-export function verdictLines(report: CheckReport): string[] {
+/** @param keepsVersions of what is deleted and overwritten, as a bucket can. */
+export function verdictLines(report: CheckReport, keepsVersions = false): string[] {
   const { errors, affectedSnapshots, snapshots, packs, packsRead, bytesRead } = report;
   if (errors === 0) {
     const read =
@@ -42,6 +43,11 @@ export function verdictLines(report: CheckReport): string[] {
       `Parts are missing from ${affectedSnapshots.length} of ${plural(snapshots, 'snapshot')}: ${affectedSnapshots.map((id) => id.slice(0, 8)).join(' ')}`,
     );
   const steps = repairSteps(report);
+  if (keepsVersions)
+    lines.push(
+      'The bucket keeps versions. Where something was deleted or overwritten there, bring it back first:',
+      '  lifeboat repair undelete --since TIME --dry-run',
+    );
   if (steps.length > 0)
     lines.push(
       'What can be saved is saved by these commands, in this order; copy the repository first if there is room:',

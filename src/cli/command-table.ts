@@ -175,7 +175,7 @@ export const commandGroups: readonly CommandGroup[] = [
         load: async () => (await import('./commands/init.ts')).command,
       },
       cache: {
-        summary: 'list or remove the caches that restic keeps on this machine',
+        summary: 'list or remove what this machine keeps of repositories elsewhere',
         load: async () => (await import('./commands/cache.ts')).command,
       },
     },

@@ -56,7 +56,12 @@ export function printExportPlan(output: Output, plan: ExportPlan, place: ExportP
   output.info(`  in all               about ${formatBytes(bytes)} in ${volumes}`);
 }
 
-export function printExportReport(output: Output, report: ExportReport, isStream: boolean): void {
+export function printExportReport(
+  output: Output,
+  report: ExportReport,
+  isStream: boolean,
+  repository?: string,
+): void {
   const { set, snapshots, totals, wholePacks, newPacks, volumes, bytes } = report;
   if (output.json) {
     output.jsonLine({
@@ -78,6 +83,6 @@ export function printExportReport(output: Output, report: ExportReport, isStream
   for (const volume of volumes) output.info(`  ${volume.name}  ${formatBytes(volume.bytes)}`);
   if (isStream) return;
   output.info(
-    `read it back with: lifeboat import --verify-only ${volumes.map(({ name }) => quoted(name)).join(' ')}`,
+    `read it back with: lifeboat ${repository ? `-r ${quoted(repository)} ` : ''}import --verify-only ${volumes.map(({ name }) => quoted(name)).join(' ')}`,
   );
 }

@@ -19,7 +19,7 @@ function extentOf(readData: DataSubset | null, limited: boolean): KnownVerificat
  */
 export async function rememberCheck(
   context: Pick<CommandContext, 'global' | 'env' | 'output' | 'signal'>,
-  { storage }: Repository,
+  { storage, config }: Repository,
   { errors, snapshots }: CheckReport,
   readData: DataSubset | null,
   limited: boolean,
@@ -30,7 +30,7 @@ export async function rememberCheck(
   const at = new Date().toISOString();
   const verified = { at, extent: extentOf(readData, limited), errors, snapshots };
   try {
-    await noteKnown(location, storage.location, { verified }, context.env);
+    await noteKnown(location, storage.location, { repository: config.id, verified }, context.env);
   } catch (error) {
     context.output.warn(
       `warning: the result could not be noted for \`lifeboat status\`: ${messageOf(error)}`,

@@ -49,7 +49,11 @@ export async function openRepository(
         },
       );
     }
-    throw new LifeboatError('repository-missing', `there is no repository at ${storage.location}`);
+    throw new LifeboatError('repository-missing', `there is no repository at ${storage.location}`, {
+      ...((await isHidden(storage)) && {
+        hint: `there was one: the bucket keeps versions of what was deleted; ${howToUnhide}`,
+      }),
+    });
   }
   const { id: keyId, master } = await opening;
   const sealer = createSealer(master);
@@ -74,6 +78,13 @@ export async function createRepository(
   await storage.create();
   if ((await storage.size(configKey)) !== null)
     throw new LifeboatError('repository-exists', `there already is a repository at ${storage.location}`);
+  if (await isHidden(storage)) {
+    throw new LifeboatError(
+      'repository-exists',
+      `there was a repository at ${storage.location}, and the bucket keeps versions of what was deleted of it`,
+      { hint: `${howToUnhide}; for a new one choose another prefix` },
+    );
+  }
   await clearInterruptedInit(storage);
   const master = generateMasterKey();
   const config = newConfig(options.version ?? 2, options.chunkerPolynomial);
@@ -92,6 +103,24 @@ export async function createRepository(
     );
   }
   return { storage, config, master, keyId, sealer, files };
+}
+
+const howToUnhide = '`lifeboat repair undelete --since TIME` brings it back';
+
+/** Whether keys lie here that somebody deleted: in a bucket that keeps versions that only hides them. */
+async function isHidden(storage: Storage): Promise<boolean> {
+  if (!storage.vault) return false;
+  try {
+    const versions = await storage.vault.versions('keys/');
+    return (
+      versions.some(({ isDeleteMarker }) => !isDeleteMarker) && (await storage.list('keys/')).length === 0
+    );
+  } catch (error) {
+    // Who may not list versions, or where there are none to list, cannot tell.
+    if (hasCode(error, 'storage-denied', 'storage-settings', 'storage-failed', 'storage-bucket-missing'))
+      return false;
+    throw error;
+  }
 }
 
 /**

@@ -196,7 +196,12 @@ describe('a disaster on one host', { skip: gatewayMissing || missingServer('debi
 
   test('after which another host, with nothing but the password and the bucket, brings back what was hidden', () => {
     configure(elsewhere, { offsite: offsite() });
-    assert.notEqual(run(program, elsewhere, ['snapshots', '-r', 'offsite']).status, 0);
+    const lost = run(program, elsewhere, ['snapshots', '-r', 'offsite']);
+    assert.equal(lost.status, 10);
+    assert.match(lost.stderr, /hint: there was one: .*repair undelete --since TIME/);
+    const again = run(program, elsewhere, ['init', '-r', 'offsite']);
+    assert.equal(again.status, 1, 'a new repository over the hidden one would have another key');
+    assert.match(again.stderr, /repair undelete --since TIME/);
     const undelete = ['repair', 'undelete', '-r', 'offsite', '--since', attackBegan()];
     succeed(program, elsewhere, ...undelete, '--dry-run');
     succeed(program, elsewhere, ...undelete, '--yes');

@@ -260,11 +260,12 @@ describe("a provider's own replication", { skip: gatewayMissing }, async () => {
     `<ReplicationConfiguration><Role>r</Role><Rule><ID>there</ID><Status>${status}</Status><Priority>1</Priority><Filter><Prefix>${prefix}</Prefix></Filter><Destination><Bucket>arn:aws:s3:::elsewhere</Bucket></Destination></Rule></ReplicationConfiguration>`;
 
   test('is said to be missing where there is none, as on this gateway', async () => {
-    const { status, stdout } = await runForTest(
+    const { status, stdout, stderr } = await runForTest(
       ['-r', `s3:${gateway!.endpoint}/${bucket}/r`, 'replication'],
       { env },
     );
-    assert.equal(status, 0);
+    assert.equal(status, 1, 'a rule that somebody removed must not look like success');
+    assert.match(stderr, /it has no rule/);
     assert.match(stdout, /is not replicated by its provider: make copies with `lifeboat copy`/);
   });
 

@@ -72,7 +72,8 @@ export const command = defineCommand({
       ? check(context.signal, printer.events)
       : checkUnderLock(context, repository, printer.events, check)
     ).finally(printer.stop);
-    printer.finish(report);
+    const vault = report.errors > 0 ? await repository.storage.vault?.facts() : undefined;
+    printer.finish(report, vault?.keepsVersions === true);
     await rememberCheck(context, repository, report, readData, select !== undefined);
     if (report.errors > 0) throw checkFailure(report);
     return 0;
@@ -115,7 +116,7 @@ const advice: Readonly<Record<CheckNote['kind'], string>> = {
 interface CheckPrinter {
   readonly events: CheckEvents;
   stop(): void;
-  finish(report: CheckReport): void;
+  finish(report: CheckReport, keepsVersions: boolean): void;
 }
 
 function createPrinter(output: Output, env: Readonly<Record<string, string | undefined>>): CheckPrinter {
@@ -150,7 +151,7 @@ function createPrinter(output: Output, env: Readonly<Record<string, string | und
   return {
     events,
     stop,
-    finish(report) {
+    finish(report, keepsVersions) {
       if (output.json) {
         output.jsonLine(summaryMessage(report));
         return;
@@ -164,7 +165,7 @@ function createPrinter(output: Output, env: Readonly<Record<string, string | und
         const { blobs, bytes } = report.unused;
         output.verbose(`${plural(blobs, 'blob')} (${formatBytes(bytes)}) in no snapshot`);
       }
-      for (const line of verdictLines(report)) {
+      for (const line of verdictLines(report, keepsVersions)) {
         if (report.errors > 0) output.warn(line);
         else output.info(line);
       }

@@ -129,7 +129,7 @@ export const command = defineCommand({
           events,
         }),
       );
-      printExportReport(output, report, isStream);
+      printExportReport(output, report, isStream, context.global.repository);
       return 0;
     });
   },

@@ -1,4 +1,5 @@
 import { createAt } from '../../app/connect.ts';
+import { lookForMedium, removableOption } from '../../app/removable.ts';
 import { LifeboatError } from '../../core/errors.ts';
 import { repositoriesOfSource } from '../../model/configuration.ts';
 import { newestVersion } from '../../repository/config.ts';
@@ -66,6 +67,10 @@ export const command = defineCommand({
         hint: 'give --insecure-no-password if anyone may open the repository',
       });
     }
+    if (storageOptions[removableOption] === 'true') {
+      const warning = await lookForMedium(location, context.env);
+      if (warning !== null) output.warn(`warning: ${warning}`);
+    }
     const repository = await createAt(
       location,
       password,
@@ -104,6 +109,7 @@ async function backupOfSource(
   const source = Object.values(configuration.sources).find(({ name }) =>
     repositoriesOfSource(configuration, name).includes(repository),
   );
+  if (configuration.protect.some(({ copies }) => copies.includes(repository))) return 'lifeboat copy';
   if (!source) return null;
   const isJournaled = source.type === 'postgres' && source.journal !== null;
   return `lifeboat ${isJournaled ? 'wal receive' : 'backup'} --source ${source.name}`;

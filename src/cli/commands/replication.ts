@@ -25,7 +25,7 @@ export const command = defineCommand({
       parse: parseWholeNumber(1, 10_000),
     }),
   },
-  exitStatuses: { 1: 'objects have not arrived at the other side' },
+  exitStatuses: { 1: 'there is no rule, or objects have not arrived at the other side' },
   examples: [{ command: 'lifeboat replication offsite', explains: 'whether the other region has it all' }],
   async run(context) {
     const { output, args, options, signal } = context;

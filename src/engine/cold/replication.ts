@@ -47,8 +47,10 @@ export async function inspectReplication(
   const bucket = bucketOf(storage);
   const rules = await bucket.replication();
   const versioning = await bucket.versioning();
-  if (rules === null || rules.length === 0)
-    return { bucket: bucket.name, rules, versioning, objects: [], problems: [] };
+  if (rules === null || rules.length === 0) {
+    const problems = rules === null ? [] : ['it has no rule'];
+    return { bucket: bucket.name, rules, versioning, objects: [], problems };
+  }
   const objects: ObjectReplication[] = [];
   for (const folder of folders) {
     const newest = (await archiveOf(storage).list(folder))
