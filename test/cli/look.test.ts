@@ -308,6 +308,8 @@ describe('cache', () => {
       '-----------------------------------------',
       `1 cache dirs in ${folder}`,
     ]);
+    const [told] = linesOf(await run('--json')).map((line) => JSON.parse(line) as Record<string, unknown>);
+    assert.deepEqual([told!.repository, told!.old, told!.size], ['ab'.repeat(32), true, 1]);
     assert.equal(await run('--cleanup'), 'remove 1 old cache directories\n');
     assert.equal(await run('--cleanup'), 'no old cache dirs found\n');
   });

@@ -53,6 +53,18 @@ export const command = defineCommand({
         output,
       );
     }
+    if (output.json) {
+      for (const cache of caches)
+        output.jsonLine({
+          message_type: 'cache',
+          repository: cache.name,
+          path: cache.path,
+          last_used: new Date(cache.usedMs).toISOString(),
+          old: isOldCache(cache, options.maxAge, nowMs),
+          ...(options.noSize ? {} : { size: await sizeOfCache(cache) }),
+        });
+      return 0;
+    }
     if (caches.length === 0) {
       output.line(`no cache dirs found, basedir is ${folder}`);
       return 0;
@@ -75,15 +87,13 @@ function nameOf({ name }: LocalCache): string {
 }
 
 async function cleanUp(old: readonly LocalCache[], output: Output): Promise<number> {
-  if (old.length === 0) {
-    output.info('no old cache dirs found');
-    return 0;
-  }
-  output.info(`remove ${old.length} old cache directories`);
+  if (old.length === 0) output.info('no old cache dirs found');
+  else output.info(`remove ${old.length} old cache directories`);
   let failures = 0;
   for (const cache of old) {
     try {
       await removeCache(cache);
+      if (output.json) output.jsonLine({ message_type: 'removed', repository: cache.name, path: cache.path });
     } catch (error) {
       // The others can still go.
       if (!(error instanceof LifeboatError)) throw error;
