@@ -6,6 +6,8 @@ export interface Place {
   location(name: string): string;
   /** Options that each program needs to get there. */
   readonly options: { readonly lifeboat: readonly string[]; readonly restic: readonly string[] };
+  /** The same repositories without the distance: for proofs, which ask for a lot and are not measured. */
+  readonly near: Pick<Place, 'location' | 'options'>;
   readonly env: Readonly<Record<string, string>>;
   /** Brings a local repository there. */
   put(repository: string, name: string): Promise<void>;

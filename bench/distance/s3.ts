@@ -30,6 +30,10 @@ export async function s3Place(delayMs: number): Promise<Place> {
   return {
     location: (name) => `s3:${endpoint}/${bucket}/${name}`,
     options: { lifeboat: [], restic: [] },
+    near: {
+      location: (name) => `s3:${gateway.endpoint}/${bucket}/${name}`,
+      options: { lifeboat: [], restic: [] },
+    },
     env: { AWS_ACCESS_KEY_ID: accessKey, AWS_SECRET_ACCESS_KEY: secretKey },
     async put(repository, name) {
       const storage = connectTo(gateway, `${bucket}/${name}`);

@@ -22,6 +22,7 @@ export async function sftpPlace(settings: Settings, delayMs: number): Promise<Pl
       lifeboat: ['-o', `sftp.key=${sshd.key}`, '-o', `sftp.known-hosts=${knownHosts}`],
       restic: ['-o', `sftp.command=${ssh}`],
     },
+    near: { location: (name) => join(folder, name), options: { lifeboat: [], restic: [] } },
     env: {},
     async put(repository, name) {
       cloneRepository(repository, join(folder, name));

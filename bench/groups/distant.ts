@@ -125,7 +125,7 @@ export async function distantFirst(bench: Bench, work: DistantWork): Promise<voi
 async function prove(bench: Bench, place: Place, empty: string, name: string, bytes: number): Promise<void> {
   const { restic: reader, settings } = bench;
   if (reader instanceof NotMeasured) return;
-  await proveBackup(distant(settings, reader, place, empty, false), name, bytes);
+  await proveBackup(distant(settings, reader, { ...place, ...place.near }, empty, false), name, bytes);
 }
 
 /** Backup of what has not changed since the last, with whatever the program has kept of that in its cache. */
