@@ -21,8 +21,22 @@ const hangsAfterMs = 30_000;
 
 type PointFault = Exclude<Fault, { kind: 'kill' | 'stale-lists' | 'delay' }>;
 
+const isAmong = ({ name, key }: Operation, among: string): boolean => `${name} ${key}`.startsWith(among);
+
+/** The operation that met a fault; undefined where none did. */
+function metBy(fault: PointFault, operations: readonly Operation[]): Operation | undefined {
+  const among = 'among' in fault ? (fault.among ?? '') : '';
+  return operations.filter((one) => isAmong(one, among))[fault.at - 1];
+}
+
 /** What can go wrong at an operation. Damage to what is saved is not here: only reading it again can tell. */
-function faultsAt({ number: at, name }: Operation, random: Random, damage: boolean): PointFault[] {
+function faultsAt(
+  operation: Operation,
+  all: readonly Operation[],
+  random: Random,
+  damage: boolean,
+): PointFault[] {
+  const { number: at, name, key } = operation;
   const code = 'storage-failed';
   const faults: PointFault[] = [
     { kind: 'fail', at, when: 'before', code },
@@ -31,8 +45,11 @@ function faultsAt({ number: at, name }: Operation, random: Random, damage: boole
   if (name === 'save' || name === 'remove') faults.push({ kind: 'fail', at, when: 'after', code });
   if (name === 'save') faults.push({ kind: 'gone', at, code: 'storage-full' });
   if (name === 'load' && damage) {
-    faults.push({ kind: 'flip', at, bit: random.below(100_000) });
-    faults.push({ kind: 'truncate', at, share: random.below(100) / 100 });
+    // Counted among its like: in another run something else may be the operation of that number.
+    const among = `load ${key.slice(0, key.indexOf('/') + 1)}`;
+    const place = { among, at: all.filter((one) => one.number <= at && isAmong(one, among)).length };
+    faults.push({ kind: 'flip', ...place, bit: random.below(100_000) });
+    faults.push({ kind: 'truncate', ...place, share: random.below(100) / 100 });
   }
   return faults;
 }
@@ -61,7 +78,7 @@ async function failAndRepeat(name: string, fault: PointFault, { key }: Operation
     ]);
     forgetFaults(path);
     assert.notEqual(outcome, 'hangs');
-    const met = storage.operations[fault.at - 1];
+    const met = metBy(fault, storage.operations);
     const harmless = !met || operation.tolerates?.(met) || (isDamage && met.key.startsWith('keys/'));
     if (outcome === 'done') assert.ok(harmless, 'ended as if nothing had happened');
     else assert.ok(outcome instanceof LifeboatError && outcome.code !== 'internal', String(outcome));
@@ -93,7 +110,7 @@ describe(`an operation whose storage fails says so and harms nothing (LIFEBOAT_S
       remove();
       const random = randomOf(`fail ${name}`);
       const all = storage.operations.flatMap((at) =>
-        faultsAt(at, random, !operation.believesDamage).map((fault) => ({ fault, at })),
+        faultsAt(at, storage.operations, random, !operation.believesDamage).map((fault) => ({ fault, at })),
       );
       const waiting = soak ? [...all] : random.sample(all, operation.isSlow ? 2 : pointsPerOperation);
       t.diagnostic(
