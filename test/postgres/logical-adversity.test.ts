@@ -186,7 +186,10 @@ describe('what stands in the way of a logical restore', { skip: missingServer('d
     const watch = setInterval(async () => {
       if (/_new_/.test(await databases())) interrupt.abort();
     }, 20);
-    const rejected = assert.rejects(restored, { code: 'cancelled', message: /shop was interrupted.*still there/ });
+    const rejected = assert.rejects(restored, {
+      code: 'cancelled',
+      message: /shop was interrupted.*still there/,
+    });
     await rejected.finally(() => clearInterval(watch));
     assert.equal(await databases(), 'postgres shop');
   });

@@ -54,6 +54,8 @@ export async function createCheapRepository(
   const master = generateMasterKey();
   await addCheapKey(storage, master);
   const config = newConfig(options.version ?? 2, options.chunkerPolynomial);
-  await unpackedFiles(storage, createSealer(master), () => config.version).saveFirstConfig(encodeConfig(config));
+  await unpackedFiles(storage, createSealer(master), () => config.version).saveFirstConfig(
+    encodeConfig(config),
+  );
   return openRepository(storage, testPassword);
 }
