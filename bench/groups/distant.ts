@@ -100,25 +100,38 @@ const forget = ({ cache }: DistantProgram): void => removeFolder(cache);
 /** First backup to an empty repository. */
 export async function distantFirst(bench: Bench, work: DistantWork): Promise<void> {
   await runDistant(bench, work, 'first', 'First backup', async ({ place, set, empty }) => {
-    let run = 0;
-    return async (program, letter) => {
-      let name = '';
-      return {
-        name: program.name,
-        async prepare() {
-          forget(program);
-          name = `${letter}-${++run}`;
-          await place.put(empty, name);
-        },
-        command: () => program.command(name, ...backupOf(set.folder)),
-        verify: () => prove(bench, place, empty, name, set.bytes),
-        async finish() {
-          await place.remove(name);
-          return null;
-        },
-      };
-    };
+    return intoEmpty(bench, place, empty, set.bytes, (program, name) =>
+      program.command(name, ...backupOf(set.folder)),
+    );
   });
+}
+
+/** Contenders that fill an empty repository of their own in each run. */
+function intoEmpty(
+  bench: Bench,
+  place: Place,
+  empty: string,
+  bytes: number,
+  fill: (program: DistantProgram, name: string) => ReturnType<Program['command']>,
+): (program: DistantProgram, letter: string) => Promise<Contender> {
+  let run = 0;
+  return async (program, letter) => {
+    let name = '';
+    return {
+      name: program.name,
+      async prepare() {
+        forget(program);
+        name = `${letter}-${++run}`;
+        await place.put(empty, name);
+      },
+      command: () => fill(program, name),
+      verify: () => prove(bench, place, empty, name, bytes),
+      async finish() {
+        await place.remove(name);
+        return null;
+      },
+    };
+  };
 }
 
 /** Lets restic look at what was written, whoever wrote it, without a cache: that of the measured one stays as it is. */
@@ -169,23 +182,6 @@ export async function distantCopy(bench: Bench, work: DistantWork): Promise<void
     const local = join(freshFolder(bench.settings, 'copy'), 'repository');
     spawnSync('cp', ['-a', empty, local]);
     await measure(writer(bench).command(local, ...backupOf(set.folder)));
-    let run = 0;
-    return async (program, letter) => {
-      let name = '';
-      return {
-        name: program.name,
-        async prepare() {
-          forget(program);
-          name = `${letter}-${++run}`;
-          await place.put(empty, name);
-        },
-        command: () => program.copyFrom(local, name),
-        verify: () => prove(bench, place, empty, name, set.bytes),
-        async finish() {
-          await place.remove(name);
-          return null;
-        },
-      };
-    };
+    return intoEmpty(bench, place, empty, set.bytes, (program, name) => program.copyFrom(local, name));
   });
 }

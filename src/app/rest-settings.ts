@@ -2,7 +2,7 @@ import type { RetryOptions } from '../storage/layers/retry.ts';
 import { parseRestLocation, type RestLocation } from '../storage/rest/location.ts';
 import { type RestSettings, restConnectionsDefault } from '../storage/rest/rest.ts';
 import { optionsOf, type StorageAccess, wholeFrom } from './storage-access.ts';
-import { anyText, pemFile, secretOption, triesOptionTable } from './storage-option-values.ts';
+import { anyText, givenTls, secretOption, triesOptionTable } from './storage-option-values.ts';
 
 /** Options of repositories on REST servers, as `-o rest.KEY=VALUE`. */
 export const restOptionTable = {
@@ -27,12 +27,7 @@ export function restOpening(location: string, access: StorageAccess): RestOpenin
     location: place,
     settings: {
       ...loginOf(place, options, access),
-      authorities: access.authorityFiles.map((path) => pemFile(path, 'authorities')),
-      clientCertificate:
-        access.clientCertificateFile === null
-          ? null
-          : pemFile(access.clientCertificateFile, 'the client certificate'),
-      insecureTls: access.insecureTls,
+      ...givenTls(access),
       connections: options.connections ?? restConnectionsDefault,
       stuckMs: access.stuckMs,
       userAgent: access.userAgent,

@@ -12,7 +12,7 @@ import {
   truth,
   wholeFrom,
 } from './storage-access.ts';
-import { anyText, duration, optionFile, pemFile, triesOptionTable } from './storage-option-values.ts';
+import { anyText, duration, givenTls, optionFile, triesOptionTable } from './storage-option-values.ts';
 
 /** Options of repositories on S3, as `-o s3.KEY=VALUE`; those that restic has are restic's. */
 export const s3OptionTable = {
@@ -68,12 +68,7 @@ export function s3Opening(location: string, access: StorageAccess, pacers: Pacer
     encryption: encryptionOf(given, access),
     requesterPays: given['requester-pays'] ?? false,
     retention: given.retention ?? null,
-    authorities: access.authorityFiles.map((path) => pemFile(path, 'authorities')),
-    clientCertificate:
-      access.clientCertificateFile === null
-        ? null
-        : pemFile(access.clientCertificateFile, 'the client certificate'),
-    insecureTls: access.insecureTls,
+    ...givenTls(access),
     stuckMs: access.stuckMs,
     userAgent: access.userAgent,
     onRequest: access.onRequest ?? null,

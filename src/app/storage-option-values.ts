@@ -21,7 +21,7 @@ export function duration(text: string): number {
 export const triesOptionTable = { retries: wholeFrom(1), 'retry-for': duration } as const;
 
 /** The content of a file in PEM. @throws LifeboatError `usage`. */
-export function pemFile(path: string, what: string): string {
+function pemFile(path: string, what: string): string {
   const text = optionFile(path, what).toString('latin1');
   if (text.includes('-----BEGIN ')) return text;
   throw new LifeboatError('usage', `${path} holds no certificate in PEM`);

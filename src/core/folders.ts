@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { constants, promises as fs, mkdirSync, statSync } from 'node:fs';
 import { type ByteString, toPath } from './bytestring.ts';
 import { errnoOf } from './errors.ts';
 
@@ -16,5 +16,17 @@ export function makeFolders(path: ByteString, mode: number): void {
   } catch (error) {
     // Another process, or another task of this one, may have been faster.
     if (errnoOf(error) !== 'EEXIST' || !statSync(toPath(path)).isDirectory()) throw error;
+  }
+}
+
+/** Makes the names in a folder durable. File systems that cannot sync one say EINVAL. @throws system errors. */
+export async function syncFolder(path: string): Promise<void> {
+  const handle = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } catch (error) {
+    if (errnoOf(error) !== 'EINVAL' && errnoOf(error) !== 'ENOTSUP') throw error;
+  } finally {
+    await handle.close();
   }
 }

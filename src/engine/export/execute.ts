@@ -13,7 +13,7 @@ import { transferBlobs } from '../transfer/transfer-blobs.ts';
 import { createExportWriter, type ExportWriter, type WrittenVolume } from './export-writer.ts';
 import { eachJournalObject } from './journal-objects.ts';
 import { type ExportManifest, type ExportTotals, encodeManifest, sealContents } from './manifest.ts';
-import { type ExportedKind, manifestName } from './names.ts';
+import { type ExportedKind, manifestName, noFiles } from './names.ts';
 import type { ExportPlan, WholePack } from './plan.ts';
 import { type Streamed, streamView } from './stream-view.ts';
 import type { VolumeOutput } from './volume-output.ts';
@@ -85,14 +85,7 @@ async function writeExport(
   const set = randomBytes(16).toString('hex');
   const seconds = Math.floor(Date.now() / 1000);
   const writer = createExportWriter({ output, set, seconds, recordBytes, volumeBytes });
-  const files: Record<ExportedKind, number> = {
-    config: 0,
-    keys: 0,
-    data: 0,
-    journal: 0,
-    index: 0,
-    snapshots: 0,
-  };
+  const files = noFiles();
   let contentBytes = 0;
   const add = async (kind: ExportedKind, key: string, parts: readonly Uint8Array[]): Promise<void> => {
     signal?.throwIfAborted();

@@ -2,6 +2,7 @@ import { constants, type Stats, statfsSync } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
+import { syncFolder } from '../../core/folders.ts';
 import type { VolumeOutput, VolumeTarget } from './volume-output.ts';
 
 /** Volumes as files, or one volume on a device such as a tape drive. */
@@ -206,16 +207,4 @@ function filesOutput(pathOf: (volume: number) => string, recordBytes: number): V
         : `${left.join(', ')} could not be removed and are of no use: the export is not complete`;
     },
   };
-}
-
-/** Makes the new name itself durable. File systems that cannot say EINVAL. */
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } catch (error) {
-    if (errnoOf(error) !== 'EINVAL' && errnoOf(error) !== 'ENOTSUP') throw error;
-  } finally {
-    await handle.close();
-  }
 }

@@ -27,6 +27,11 @@ export function volumeEndName(volume: number): string {
 export const fileKinds = ['config', 'keys', 'data', 'journal', 'index', 'snapshots'] as const;
 export type ExportedKind = (typeof fileKinds)[number];
 
+/** To count files of each kind in. */
+export function noFiles(): Record<ExportedKind, number> {
+  return Object.fromEntries(fileKinds.map((kind) => [kind, 0])) as Record<ExportedKind, number>;
+}
+
 export type EntryName =
   | { readonly kind: 'manifest' }
   | { readonly kind: 'volume-head'; readonly volume: number }

@@ -11,7 +11,7 @@ import {
   parseManifest,
   type VolumeFacts,
 } from '../export/manifest.ts';
-import { type ExportedKind, fileKinds, manifestName } from '../export/names.ts';
+import { fileKinds, manifestName, noFiles } from '../export/names.ts';
 import type { ByteInput } from './byte-input.ts';
 import { type Entry, type ExpectedVolume, type ReadVolume, readVolume } from './entry-reader.ts';
 import { createExportedStorage, type ExportedStorage, type Place } from './exported-storage.ts';
@@ -152,14 +152,7 @@ class Reading {
   #stage = 0;
   readonly #names = new Set<string>();
   readonly #packs = new Map<Id, string>();
-  readonly #files: Record<ExportedKind, number> = {
-    config: 0,
-    keys: 0,
-    data: 0,
-    journal: 0,
-    index: 0,
-    snapshots: 0,
-  };
+  readonly #files = noFiles();
   #bytes = 0;
 
   constructor(begin: (start: ExportStart) => Promise<Handling>, options: ReadOptions) {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { constants, promises as fs } from 'node:fs';
+import { promises as fs } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type ErrorCode, errnoOf, LifeboatError, messageOf } from '../../core/errors.ts';
+import { syncFolder } from '../../core/folders.ts';
 import { checkKey, checkPrefix } from '../key.ts';
 import type { ContentFacts, Storage } from '../storage.ts';
 
@@ -31,18 +32,6 @@ export function isTemporary(name: string): boolean {
   return name.includes(temporaryMark);
 }
 
-/** Makes the directory entry itself durable. File systems that cannot sync a directory say EINVAL. */
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } catch (error) {
-    if (errnoOf(error) !== 'EINVAL' && errnoOf(error) !== 'ENOTSUP') throw error;
-  } finally {
-    await handle.close();
-  }
-}
-
 /** Makes a folder where it is missing, with those above it; the one above knows it durably when this resolves. */
 async function makeFolderDurably(path: string, mode: number): Promise<void> {
   try {
@@ -57,7 +46,7 @@ async function makeFolderDurably(path: string, mode: number): Promise<void> {
       if (errnoOf(again) !== 'EEXIST') throw again;
     });
   }
-  await syncDirectory(dirname(path));
+  await syncFolder(dirname(path));
 }
 
 async function writeDurably(path: string, parts: readonly Uint8Array[], mode: number): Promise<void> {
@@ -132,7 +121,7 @@ export function localStorage(root: string): Storage {
       }
       await fs.chmod(temporary, finalMode);
       await (facts.isFirst ? placeFirst(temporary, path) : fs.rename(temporary, path));
-      await syncDirectory(dirname(path));
+      await syncFolder(dirname(path));
       await Promise.all(folders.values());
     } catch (error) {
       await fs.rm(temporary, { force: true }).catch(() => {
