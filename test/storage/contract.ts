@@ -40,6 +40,28 @@ const keysThatAreNone = [
   'ü',
 ];
 
+/** One operation of each kind, in this order: save, load, size, list, remove. */
+export async function doEach(storage: Storage): Promise<void> {
+  await storage.save('data/aa/seen', [Buffer.from('x')]);
+  await storage.load('data/aa/seen');
+  await storage.size('data/aa/seen');
+  await storage.list('data/');
+  await storage.remove('data/aa/seen');
+}
+
+/** @param slow sends 1 MB and receives 2 MB a second at most. */
+export async function assertPaced(slow: Storage): Promise<void> {
+  const content = randomBytes(600_000);
+  let started = performance.now();
+  await slow.save('data/aa/paced', [content]);
+  const upMs = performance.now() - started;
+  started = performance.now();
+  assert.ok((await slow.load('data/aa/paced')).equals(content));
+  const downMs = performance.now() - started;
+  assert.ok(upMs > 450, `600 kB at 1 MB/s went up in ${upMs} ms`);
+  assert.ok(downMs > 180, `600 kB at 2 MB/s came down in ${downMs} ms`);
+}
+
 /** What every storage promises; a driver exists once it passes. */
 export function testStorage(name: string, makePlace: () => Promise<StoragePlace>): void {
   describe(`storage ${name}`, async () => {

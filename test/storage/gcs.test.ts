@@ -13,7 +13,7 @@ import type { GcsSettings } from '../../src/storage/gcs/settings.ts';
 import { connectTo } from '../gcs/place.ts';
 import { startRecorded } from '../gcs/recorded.ts';
 import { type Fault, startProxy } from '../s3/proxy.ts';
-import { testStorage } from './contract.ts';
+import { doEach, testStorage } from './contract.ts';
 
 // Against recorded answers: the emulator itself needs Go, and is heard in test/peers.
 const server = await startRecorded();
@@ -143,11 +143,7 @@ describe('gs storage', async () => {
       const onRequest = (name: string) => void requests.push(name);
       const storage = connect({ endpoint: proxy.endpoint, onRequest });
       await storage.create();
-      await storage.save('data/aa/seen', [Buffer.from('x')]);
-      await storage.load('data/aa/seen');
-      await storage.size('data/aa/seen');
-      await storage.list('data/');
-      await storage.remove('data/aa/seen');
+      await doEach(storage);
       assert.deepEqual(requests, [
         'buckets.get',
         'objects.insert',

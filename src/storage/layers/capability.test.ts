@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { refuse, storageOf } from '../../../test/storage/part-of-storage.ts';
 import { hasCode, LifeboatError } from '../../core/errors.ts';
 import type { Archive } from '../archive.ts';
 import type { Storage } from '../storage.ts';
@@ -7,24 +8,10 @@ import { withLimits } from './limit.ts';
 import { withRetry } from './retry.ts';
 import { withWatchdog } from './watchdog.ts';
 
-const refuse = (): never => {
-  throw new LifeboatError('internal', 'not part of this test');
-};
-
-function storageWith(archive: Partial<Archive>): Storage {
-  return {
-    location: 'here',
-    connections: 5,
-    create: refuse,
-    save: refuse,
-    load: refuse,
-    size: refuse,
-    list: refuse,
-    remove: refuse,
-    localPath: () => null,
+const storageWith = (archive: Partial<Archive>): Storage =>
+  storageOf({
     archive: { list: refuse, state: refuse, request: refuse, mark: refuse, setMark: refuse, ...archive },
-  };
-}
+  });
 
 test('capabilities of a storage are tried again like its own methods, with their arguments', async () => {
   let calls = 0;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { storageOf } from '../../../test/storage/part-of-storage.ts';
 import { type ErrorCode, hasCode, LifeboatError } from '../../core/errors.ts';
 import { createPacer } from '../pacer.ts';
 import type { Storage } from '../storage.ts';
@@ -8,25 +9,6 @@ import { newTraffic, withCounts } from './count.ts';
 import { withLimits } from './limit.ts';
 import { type RetryOptions, withRetry } from './retry.ts';
 import { withWatchdog } from './watchdog.ts';
-
-const refuse = (): never => {
-  throw new LifeboatError('internal', 'not part of this test');
-};
-
-function storageOf(parts: Partial<Storage>): Storage {
-  return {
-    location: 'here',
-    connections: 5,
-    create: refuse,
-    save: refuse,
-    load: refuse,
-    size: refuse,
-    list: refuse,
-    remove: refuse,
-    localPath: () => '/a/path',
-    ...parts,
-  };
-}
 
 /** Fails with these codes in turn, then works. */
 function failing(...codes: ErrorCode[]): { storage: Storage; calls: () => number } {

@@ -1,16 +1,11 @@
 import type { Readable } from 'node:stream';
 import { LifeboatError } from '../../core/errors.ts';
-import {
-  type ClassedObject,
-  isArchiveClass,
-  type ThawSpeed,
-  type ThawState,
-} from '../../model/storage-class.ts';
+import { isArchiveClass, type ThawSpeed, type ThawState } from '../../model/storage-class.ts';
 import type { Archive } from '../archive.ts';
-import { checkPrefix } from '../key.ts';
 import { withContentMd5 } from './bucket.ts';
 import type { S3Connection } from './client.ts';
 import { s3CodeOf } from './errors.ts';
+import { listObjects } from './list.ts';
 import type { S3Settings } from './settings.ts';
 import type { S3Requests } from './vault.ts';
 
@@ -19,12 +14,9 @@ const speedNames = { expedited: 'Expedited', standard: 'Standard', bulk: 'Bulk' 
   string
 >;
 
-/** Objects that one listing answers with at most (S3 API, ListObjectsV2). */
-const pageMax = 1000;
-
 export function s3Archive(settings: S3Settings, requests: S3Requests): Archive {
   const { bucket: Bucket, location } = settings;
-  const { connection, root, keyOf, doing, payer, customerKey } = requests;
+  const { connection, keyOf, doing, payer, customerKey } = requests;
 
   /** Some servers have classes of these names whose objects can be read like others, as Ceph's; null: not known yet. */
   let archivedAreReadable: boolean | null = settings.isAws ? false : null;
@@ -54,33 +46,19 @@ export function s3Archive(settings: S3Settings, requests: S3Requests): Archive {
   }
 
   return {
-    async list(prefixOfKeys, max = Number.POSITIVE_INFINITY) {
-      checkPrefix(prefixOfKeys);
-      const found: ClassedObject[] = [];
-      await doing(`list ${prefixOfKeys}`, async () => {
-        let ContinuationToken: string | undefined;
-        do {
-          const page = await connection.send((client, sdk) =>
-            client.send(
-              new sdk.ListObjectsV2Command({
-                Bucket,
-                Prefix: root + prefixOfKeys,
-                MaxKeys: Math.min(pageMax, max - found.length),
-                ...(ContinuationToken === undefined ? {} : { ContinuationToken }),
-                ...payer,
-              }),
-            ),
-          );
-          for (const { Key = '', Size = 0, StorageClass = 'STANDARD', LastModified } of page.Contents ?? []) {
-            if (Key.endsWith('/')) continue;
-            const modifiedMs = LastModified?.getTime() ?? 0;
-            found.push({ key: Key.slice(root.length), size: Size, storageClass: StorageClass, modifiedMs });
-          }
-          ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
-        } while (ContinuationToken !== undefined && found.length < max);
-      });
-      return found;
-    },
+    list: (prefix, max) =>
+      listObjects(
+        requests,
+        Bucket,
+        prefix,
+        (key, { Size: size = 0, StorageClass: storageClass = 'STANDARD', LastModified }) => ({
+          key,
+          size,
+          storageClass,
+          modifiedMs: LastModified?.getTime() ?? 0,
+        }),
+        max,
+      ),
 
     state: (key) =>
       doing(`look for ${key}`, async () => {

@@ -9,12 +9,13 @@ import type {
 import { hasCode, LifeboatError } from '../../core/errors.ts';
 import type { Retention } from '../../model/retention.ts';
 import { joined, pacedBody, readBody } from '../body.ts';
-import { checkKey, checkPrefix } from '../key.ts';
+import { checkKey } from '../key.ts';
 import type { ContentFacts, Storage } from '../storage.ts';
 import { s3Archive } from './archive.ts';
 import { s3Bucket } from './bucket.ts';
 import { connectS3, noteHash } from './client.ts';
 import { lacksObjectLock, objectLockMissing, s3CodeOf, s3Failure, statusOf } from './errors.ts';
+import { listObjects } from './list.ts';
 import { abortUploads, listUnfinishedUploads, uploadInParts } from './multipart.ts';
 import { retentionFor, type S3Settings, storageClassFor } from './settings.ts';
 import { lockModeOf, s3Vault } from './vault.ts';
@@ -168,31 +169,8 @@ export function s3Storage(settings: S3Settings): Storage {
   const requests = { connection, root, keyOf, doing, payer, customerKey, get };
   const vault = s3Vault(settings, requests);
 
-  async function list(prefixOfKeys: string): Promise<{ key: string; size: number }[]> {
-    checkPrefix(prefixOfKeys);
-    const found: { key: string; size: number }[] = [];
-    await doing(`list ${prefixOfKeys}`, async () => {
-      let ContinuationToken: string | undefined;
-      do {
-        const page = await connection.send((client, sdk) =>
-          client.send(
-            new sdk.ListObjectsV2Command({
-              Bucket,
-              Prefix: root + prefixOfKeys,
-              ...(ContinuationToken === undefined ? {} : { ContinuationToken }),
-              ...payer,
-            }),
-          ),
-        );
-        for (const { Key = '', Size = 0 } of page.Contents ?? []) {
-          // Consoles make objects that stand for folders.
-          if (!Key.endsWith('/')) found.push({ key: Key.slice(root.length), size: Size });
-        }
-        ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
-      } while (ContinuationToken !== undefined);
-    });
-    return found;
-  }
+  const list = (prefixOfKeys: string): Promise<{ key: string; size: number }[]> =>
+    listObjects(requests, Bucket, prefixOfKeys, (key, { Size = 0 }) => ({ key, size: Size }));
 
   async function create(): Promise<void> {
     await doing('create the bucket', async () => {
