@@ -4,7 +4,7 @@ import type { CommandContext } from './command.ts';
 const answerBytesMax = 1024;
 
 /**
- * Asks on the terminal whether to go on with what overwrites data.
+ * Asks on the terminal whether to go on with what cannot be taken back.
  * @param yes of the option `--yes`: nothing is asked.
  * @throws LifeboatError `confirmation-needed` where the answer is not yes, or there is no terminal to ask on.
  */
@@ -18,7 +18,7 @@ export async function confirm(
   if (!stdin.isTTY)
     throw new LifeboatError(
       'confirmation-needed',
-      'this overwrites data, and there is no terminal to ask on',
+      `"${question.trim()}" has to be answered, and there is no terminal to ask on`,
     );
   context.output.flush();
   stderr.write(`${question} [y/N] `);

@@ -1,5 +1,5 @@
 import { openAt } from '../app/connect.ts';
-import { LifeboatError } from '../core/errors.ts';
+import { hasCode, LifeboatError } from '../core/errors.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './command.ts';
 import { locateRepository } from './configured.ts';
@@ -80,5 +80,18 @@ export async function fromOpening(context: Context, values: FromValues): Promise
     'enter password for source repository: ',
   );
   const access = storageAccess(context, options);
-  return () => openAt(location, password, { keyHint: values.fromKeyHint, access });
+  return () => namingFromPassword(openAt(location, password, { keyHint: values.fromKeyHint, access }));
+}
+
+/** Where the password of what is read from is wrong, the hint names where that one comes from. */
+export async function namingFromPassword<T>(opening: Promise<T>): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    if (!hasCode(error, 'password-wrong')) throw error;
+    throw new LifeboatError('password-wrong', error.message, {
+      cause: error,
+      hint: 'check LIFEBOAT_FROM_PASSWORD, --from-password-file or --from-password-command',
+    });
+  }
 }

@@ -11,7 +11,7 @@ import { warmThreads } from '../../repository/workers/threads.ts';
 import { showCheckProgress } from '../check-progress.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { optionalConfiguration } from '../configured.ts';
-import { fromOptions } from '../from-repository.ts';
+import { fromOptions, namingFromPassword } from '../from-repository.ts';
 import { printImportReport, printLook, printStart } from '../import-printer.ts';
 import { flag, text } from '../options.ts';
 import { passwordFromSources, resolvePassword } from '../password.ts';
@@ -103,7 +103,8 @@ function passwordOfExport(context: CommandContext, values: Values): ExportPasswo
   let known: Promise<string | null> | undefined;
   return {
     given: () => (known ??= passwordFromSources(sources, context)),
-    open: (storage, password) => openRepository(storage, password, { keyHint: values.fromKeyHint }),
+    open: (storage, password) =>
+      namingFromPassword(openRepository(storage, password, { keyHint: values.fromKeyHint })),
     async ask(why) {
       if (context.stdin.isTTY && !context.args.includes('-'))
         return resolvePassword(sources, context, 'enter password of the export: ');
