@@ -308,7 +308,9 @@ describe('lifeboat import', { concurrency: 3 }, () => {
     const refused = await run(lifeboat(), ['import', file], { repository: other });
     assert.match(refused.stderr, /has another key than .*, so its own password is needed/);
     const wrong = { RESTIC_FROM_PASSWORD: 'wrong' };
-    assert.equal((await run(lifeboat(), ['import', file], { repository: other, env: wrong })).status, 12);
+    const mistaken = await run(lifeboat(), ['import', file], { repository: other, env: wrong });
+    assert.equal(mistaken.status, 12);
+    assert.match(mistaken.stderr, /hint: check LIFEBOAT_FROM_PASSWORD/);
     const input = readFileSync(file);
     const without = await run(lifeboat(), ['import', '-'], { repository: other, password: '', input });
     assert.match(without.stderr, /no password was given/);
